@@ -1,0 +1,165 @@
+import { z } from 'zod'
+
+/**
+ * Every setting, read once from the environment. This is the only file that may read `process.env`.
+ * The contract's table of settings is the source of names and defaults.
+ */
+export interface Config {
+  readonly production: boolean
+  readonly host: string
+  /** 0 takes a free port. */
+  readonly port: number
+  /** Absent: an embedded PostgreSQL under `dataDir`. */
+  readonly databaseUrl: string | undefined
+  readonly dataDir: string
+  readonly databasePoolSize: number
+  /** Absent: one instance on its own, or several that wake each other through PostgreSQL alone. */
+  readonly redisUrl: string | undefined
+  readonly jwt: {
+    /** HS256 secret. Absent together with `jwksUrl`: made up and kept in `dataDir`. */
+    readonly secret: string | undefined
+    readonly jwksUrl: string | undefined
+    readonly issuer: string | undefined
+    readonly audience: string | undefined
+  }
+  readonly generator: 'rules'
+  readonly generationTimeoutMs: number
+  readonly leaseTtlMs: number
+  readonly recentAnalysisMinutes: number
+  readonly dataPointThreshold: number
+  readonly lockTimeoutMs: number
+  readonly coordination: 'distributed' | 'local'
+  readonly graphiql: boolean
+  readonly corsOrigins: readonly string[] | undefined
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+  readonly logFormat: 'pretty' | 'json'
+  readonly shutdownTimeoutMs: number
+}
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+const wholeNumber = (range: { min: number; max: number; default: number }) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'expected a whole number')
+    .transform(Number)
+    .refine(value => value >= range.min && value <= range.max, `expected ${range.min} to ${range.max}`)
+    .default(range.default)
+
+const number = (range: { min: number; max: number; default: number }) =>
+  z
+    .string()
+    .regex(/^\d+(\.\d+)?$/, 'expected a number')
+    .transform(Number)
+    .refine(value => value >= range.min && value <= range.max, `expected ${range.min} to ${range.max}`)
+    .default(range.default)
+
+const urlOf = (protocols: readonly string[]) =>
+  z
+    .string()
+    .refine(
+      value => URL.canParse(value) && protocols.includes(new URL(value).protocol),
+      `expected an address that starts with ${protocols.map(protocol => `${protocol}//`).join(' or ')}`,
+    )
+
+/** setTimeout takes 32 bits; a longer time would fire at once. */
+const LONGEST_TIMER_MS = 2_147_483_647
+const milliseconds = (defaultMs: number, min = 1) =>
+  wholeNumber({ min, max: LONGEST_TIMER_MS, default: defaultMs })
+
+const Environment = z.object({
+  NODE_ENV: z.string().optional(),
+  HOST: z.string().default('127.0.0.1'),
+  PORT: wholeNumber({ min: 0, max: 65_535, default: 4000 }),
+  DATABASE_URL: urlOf(['postgresql:', 'postgres:']).optional(),
+  DATA_DIR: z.string().default('.data'),
+  DATABASE_POOL_SIZE: wholeNumber({ min: 1, max: 1000, default: 10 }),
+  REDIS_URL: urlOf(['redis:', 'rediss:']).optional(),
+  JWT_SECRET: z
+    .string()
+    .refine(value => Buffer.byteLength(value) >= 32, 'expected 32 bytes or more, as HS256 asks for')
+    .optional(),
+  JWT_JWKS_URL: urlOf(['https:', 'http:']).optional(),
+  JWT_ISSUER: z.string().optional(),
+  JWT_AUDIENCE: z.string().optional(),
+  GENERATOR: z.enum(['rules'], 'expected rules').default('rules'),
+  GENERATION_TIMEOUT_MS: milliseconds(120_000),
+  // Below 1 s a renewal every third of it is lost in the noise of a busy machine.
+  LEASE_TTL_MS: milliseconds(15_000, 1000),
+  RECENT_ANALYSIS_MINUTES: number({ min: 0, max: 525_600, default: 10 }),
+  DATA_POINT_THRESHOLD: wholeNumber({ min: 1, max: 1_000_000, default: 50 }),
+  LOCK_TIMEOUT_MS: milliseconds(5000),
+  COORDINATION: z.enum(['distributed', 'local'], 'expected distributed or local').default('distributed'),
+  GRAPHIQL: z.enum(['on', 'off'], 'expected on or off').optional(),
+  CORS_ORIGINS: z.string().optional(),
+  LOG_LEVEL: z
+    .enum(
+      ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+      'expected trace, debug, info, warn, error, fatal or silent',
+    )
+    .default('info'),
+  LOG_FORMAT: z.enum(['pretty', 'json'], 'expected pretty or json').optional(),
+  SHUTDOWN_TIMEOUT_MS: milliseconds(30_000),
+})
+
+/**
+ * @throws ConfigError with one message that names every bad setting.
+ */
+export function readConfig(
+  environment: Record<string, string | undefined> = process.env,
+  terminal: boolean = process.stdout.isTTY === true,
+): Config {
+  // An empty setting, as `PORT= npm start` or an empty line of an env file gives, counts as absent.
+  const present = Object.fromEntries(Object.entries(environment).filter(([, value]) => value?.trim()))
+  const parsed = Environment.safeParse(present)
+  const problems = parsed.success
+    ? []
+    : parsed.error.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`)
+  const production = present.NODE_ENV === 'production'
+  if (production && !present.JWT_SECRET && !present.JWT_JWKS_URL)
+    problems.push('JWT_SECRET or JWT_JWKS_URL: expected in production, where a made-up secret is refused')
+  if (present.JWT_SECRET && present.JWT_JWKS_URL)
+    problems.push('JWT_SECRET, JWT_JWKS_URL: expected one of the two')
+  const origins = present.CORS_ORIGINS?.split(',')
+    .map(origin => origin.trim())
+    .filter(Boolean)
+  for (const origin of origins ?? []) {
+    if (!URL.canParse(origin) || new URL(origin).origin !== origin)
+      problems.push(
+        `CORS_ORIGINS: expected origins such as https://app.example.com, not ${JSON.stringify(origin)}`,
+      )
+  }
+  if (!parsed.success || problems.length > 0) {
+    throw new ConfigError(`These settings do not fit:\n${problems.map(problem => `  ${problem}`).join('\n')}`)
+  }
+  const env = parsed.data
+  return {
+    production,
+    host: env.HOST,
+    port: env.PORT,
+    databaseUrl: env.DATABASE_URL,
+    dataDir: env.DATA_DIR,
+    databasePoolSize: env.DATABASE_POOL_SIZE,
+    redisUrl: env.REDIS_URL,
+    jwt: {
+      secret: env.JWT_SECRET,
+      jwksUrl: env.JWT_JWKS_URL,
+      issuer: env.JWT_ISSUER,
+      audience: env.JWT_AUDIENCE,
+    },
+    generator: env.GENERATOR,
+    generationTimeoutMs: env.GENERATION_TIMEOUT_MS,
+    leaseTtlMs: env.LEASE_TTL_MS,
+    recentAnalysisMinutes: env.RECENT_ANALYSIS_MINUTES,
+    dataPointThreshold: env.DATA_POINT_THRESHOLD,
+    lockTimeoutMs: env.LOCK_TIMEOUT_MS,
+    coordination: env.COORDINATION,
+    graphiql: env.GRAPHIQL === undefined ? !production : env.GRAPHIQL === 'on',
+    corsOrigins: origins,
+    logLevel: env.LOG_LEVEL,
+    logFormat: env.LOG_FORMAT ?? (terminal ? 'pretty' : 'json'),
+    shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
+  }
+}

@@ -1,0 +1,93 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DatabaseClient } from '../database/client.ts'
+import { notifyRun } from '../database/leases.ts'
+import type { RunTransaction } from '../database/transaction.ts'
+import type { Clock } from '../shared/clock.ts'
+import type { Logger } from '../shared/logger.ts'
+import type { Metrics } from '../shared/metrics.ts'
+import type { Leases } from './lease.ts'
+import { LeaseKeeper } from './lease-keeper.ts'
+import { Liveness } from './liveness.ts'
+import { LocalLeases } from './local-leases.ts'
+import { Pilot } from './pilot.ts'
+import { PostgresLeases } from './postgres-leases.ts'
+import { RunOnce } from './run-once.ts'
+import { RunWatch } from './run-watch.ts'
+
+export interface CoordinationOptions {
+  config: { coordination: 'distributed' | 'local'; leaseTtlMs: number; generationTimeoutMs: number }
+  databaseUrl: string
+  client: DatabaseClient
+  transaction: RunTransaction
+  clock: Clock
+  logger: Logger
+  metrics: Metrics
+}
+
+export interface Coordination {
+  readonly runOnce: RunOnce
+  readonly runWatch: RunWatch
+  readonly instance: number
+  readonly connected: boolean
+  /** Lets the runs of this instance finish, for `timeoutMs` at most, then leaves them to others. */
+  drain(timeoutMs: number): Promise<void>
+  close(): Promise<void>
+}
+
+/** Puts the parts of run-once together, across instances or for this process alone. */
+export async function createCoordination(options: CoordinationOptions): Promise<Coordination> {
+  const { config, client, transaction, clock, logger, metrics } = options
+  const distributed = config.coordination === 'distributed'
+  const liveness = new Liveness({
+    databaseUrl: options.databaseUrl,
+    heartbeatMs: Math.max(500, config.leaseTtlMs / 3),
+    clock,
+    logger,
+    onWake: runId => runWatch.wake(runId),
+    onReconnect: () => {
+      runWatch.wakeAll()
+      void keeper.renew()
+    },
+  })
+  const leases: Leases = distributed
+    ? new PostgresLeases({ client, transaction, owner: () => liveness.instance, ttlMs: config.leaseTtlMs })
+    : new LocalLeases({ transaction, onChange: runId => runWatch.wake(runId) })
+  const runWatch = new RunWatch({ leases, clock, logger })
+  const keeper = new LeaseKeeper({ leases, clock, ttlMs: config.leaseTtlMs, logger })
+  const pilot = new Pilot({
+    leases,
+    keeper,
+    watch: runWatch,
+    publish: async runId => {
+      if (distributed) await notifyRun(client, runId)
+    },
+    clock,
+    logger,
+    metrics,
+    generationTimeoutMs: config.generationTimeoutMs,
+  })
+  const runOnce = new RunOnce(pilot)
+  if (distributed) await liveness.start()
+  return {
+    runOnce,
+    runWatch,
+    get instance() {
+      return liveness.instance
+    },
+    get connected() {
+      return !distributed || liveness.connected
+    },
+    async drain(timeoutMs) {
+      const timer = new AbortController()
+      const timeout = sleep(timeoutMs, undefined, { signal: timer.signal }).catch(() => {})
+      await Promise.race([runOnce.drained(), timeout])
+      timer.abort()
+      pilot.handOverAll()
+      await runOnce.drained()
+    },
+    async close() {
+      pilot.handOverAll()
+      await liveness.close()
+    },
+  }
+}

@@ -1,0 +1,334 @@
+import type { GenerationRow } from '../database/generations.ts'
+import { DatabaseAwayError, isDatabaseAway } from '../database/postgres-errors.ts'
+import { GenerationError } from '../providers/generator.ts'
+import { abortable } from '../shared/abort.ts'
+import { backoffMs } from '../shared/backoff.ts'
+import type { Clock } from '../shared/clock.ts'
+import type { Logger } from '../shared/logger.ts'
+import type { Metrics } from '../shared/metrics.ts'
+import { assertOutsideTransaction } from '../shared/transaction-scope.ts'
+import type { Flight, FlightEnd } from './flight.ts'
+import { FencedError, type Lease, LeaseLostError, type Leases } from './lease.ts'
+import type { LeaseKeeper } from './lease-keeper.ts'
+import { createProgressReporter } from './progress-reporter.ts'
+import type { RunSpec } from './run-once.ts'
+import type { RunWatch } from './run-watch.ts'
+
+export interface PilotOptions {
+  leases: Leases
+  keeper: LeaseKeeper
+  watch: RunWatch
+  /** Tells every instance that a run has moved on; may be lost. */
+  publish: (runId: string) => Promise<void>
+  clock: Clock
+  logger: Logger
+  metrics: Metrics
+  generationTimeoutMs: number
+  random?: () => number
+}
+
+/** For how long a flight goes on asking a database that is away: a restart takes seconds. */
+const AWAY_BUDGET_MS = 20_000
+const AWAY_RETRY = { baseMs: 50, maxMs: 1000 }
+/** A failing provider is left alone for half a second to a second at first, for a minute at most. */
+const FAILURE_BACKOFF = { baseMs: 1000, maxMs: 60_000 }
+/** How often a flight may change between owning and following; each leg ends with a run that ended or changed hands. */
+const MAX_LEGS = 100
+const LEG_PAUSE = { baseMs: 10, maxMs: 250 }
+
+class ShuttingDownError extends DatabaseAwayError {}
+
+/** Flies a flight to its end: takes the lease and generates, or follows whoever has it, until there is a result to share. */
+export class Pilot {
+  readonly clock: Clock
+  readonly leases: Leases
+  readonly #options: PilotOptions
+  readonly #shutdown = new AbortController()
+
+  constructor(options: PilotOptions) {
+    this.clock = options.clock
+    this.leases = options.leases
+    this.#options = options
+  }
+
+  get ownedRuns(): number {
+    return this.#options.keeper.size
+  }
+
+  /** Stops the work of every run that is owned here and leaves the runs to other instances. */
+  handOverAll(): void {
+    this.#shutdown.abort(new ShuttingDownError('the gateway is shutting down'))
+  }
+
+  async fly<Inputs, Draft, Result>(
+    flight: Flight<Result>,
+    spec: RunSpec<Inputs, Draft, Result>,
+  ): Promise<FlightEnd<Result>> {
+    for (let leg = 1; leg <= MAX_LEGS; leg++) {
+      this.#shutdown.signal.throwIfAborted()
+      const askedAtMs = this.clock.nowMs()
+      const acquisition = await this.#insist(() => this.leases.acquire(spec.subject))
+      if (acquisition.type === 'backing-off') return this.#failedBefore(acquisition)
+      if (acquisition.type === 'acquired') {
+        const end = await this.#own(flight, spec, acquisition.lease, askedAtMs)
+        if (end) return end
+      }
+      const runId = acquisition.type === 'acquired' ? acquisition.lease.runId : acquisition.runId
+      const end = await this.#follow(flight, spec, runId)
+      if (end) return end
+      if (leg > 2) await this.#pause(backoffMs(leg, LEG_PAUSE))
+    }
+    throw new Error(`a run changed hands ${MAX_LEGS} times`)
+  }
+
+  /** @returns undefined when the lease has passed on: somebody else's run counts now. */
+  async #own<Inputs, Draft, Result>(
+    flight: Flight<Result>,
+    spec: RunSpec<Inputs, Draft, Result>,
+    lease: Lease,
+    askedAtMs: number,
+  ): Promise<FlightEnd<Result> | undefined> {
+    const { keeper, metrics, logger } = this.#options
+    const { kind } = lease
+    const leaseLost = keeper.hold(lease, askedAtMs)
+    const signal = AbortSignal.any([leaseLost, this.#shutdown.signal])
+    const log = logger.child({ kind, run: lease.runId, epoch: lease.epoch })
+    flight.owns(lease.runId)
+    metrics.runsInFlight.inc({ kind })
+    if (lease.takeoverCause) {
+      metrics.coordinationTakeovers.inc({ kind, cause: lease.takeoverCause })
+      log.info({ cause: lease.takeoverCause }, 'took over a run')
+    }
+    try {
+      const stored = await this.#insist(() => spec.findAgain(), signal)
+      if (stored !== undefined) {
+        await this.leases.withdraw(lease)
+        return { type: 'stored', stored }
+      }
+      const draft = await this.#make(flight, spec, lease, signal)
+      return await this.#commit(spec, lease, draft, signal, log)
+    } catch (error) {
+      return await this.#giveUp(lease, error, leaseLost, log)
+    } finally {
+      keeper.release(lease)
+      metrics.runsInFlight.dec({ kind })
+    }
+  }
+
+  /** Reads the inputs and calls the provider. The phases say, across instances, what the run can still include. */
+  async #make<Inputs, Draft, Result>(
+    flight: Flight<Result>,
+    spec: RunSpec<Inputs, Draft, Result>,
+    lease: Lease,
+    signal: AbortSignal,
+  ) {
+    const advance = async (to: Parameters<Leases['advance']>[1]) => {
+      if (!(await this.#insist(() => this.leases.advance(lease, to), signal)))
+        throw new LeaseLostError('the lease has passed on')
+      void this.#options.publish(lease.runId).catch(() => {})
+    }
+    // COLLECTING is written before anything is read: who sees a run that is still WAITING knows that it will read later.
+    flight.beginsToRead()
+    await advance({ phase: 'COLLECTING', progress: 0 })
+    const { inputs, inputRevision } = await this.#insist(() => spec.collect(), signal)
+    flight.hasRead(inputRevision)
+    await advance({ phase: 'GENERATING', progress: 0, inputRevision })
+    const reporter = createProgressReporter({
+      clock: this.clock,
+      write: progress => advance({ phase: 'GENERATING', progress }),
+      logger: this.#options.logger,
+    })
+    const draft = await this.#callProvider(lease, signal, callSignal =>
+      spec.generate(inputs, { signal: callSignal, reportProgress: reporter.report }),
+    ).finally(reporter.stop)
+    await advance({ phase: 'STORING', progress: 1 })
+    return { draft, inputs }
+  }
+
+  async #callProvider<Draft>(
+    lease: Lease,
+    signal: AbortSignal,
+    call: (signal: AbortSignal) => Promise<Draft>,
+  ): Promise<Draft> {
+    assertOutsideTransaction('a call of the generator')
+    const { metrics, generationTimeoutMs } = this.#options
+    const { kind } = lease
+    const timeout = new AbortController()
+    const cancelTimer = this.clock.setTimer(
+      () =>
+        timeout.abort(
+          new GenerationError(`The generation took longer than ${generationTimeoutMs} ms.`, {
+            retryable: true,
+          }),
+        ),
+      generationTimeoutMs,
+    )
+    const callSignal = AbortSignal.any([signal, timeout.signal])
+    const startedAtMs = this.clock.nowMs()
+    let outcome = 'success'
+    try {
+      signal.throwIfAborted()
+      // A provider that does not obey the signal is left behind; its late answer is dropped.
+      return await abortable(call(callSignal), callSignal)
+    } catch (error) {
+      outcome = timeout.signal.aborted ? 'timeout' : signal.aborted ? 'aborted' : 'error'
+      throw error
+    } finally {
+      cancelTimer()
+      metrics.providerCalls.inc({ kind, outcome })
+      metrics.providerSeconds.observe({ kind }, (this.clock.nowMs() - startedAtMs) / 1000)
+    }
+  }
+
+  /**
+   * Stores what was paid for. A commit whose answer was lost is tried again: the fence lets it happen once, and the
+   * run's record tells whose it was.
+   */
+  async #commit<Inputs, Draft, Result>(
+    spec: RunSpec<Inputs, Draft, Result>,
+    lease: Lease,
+    made: { draft: Draft; inputs: Inputs },
+    signal: AbortSignal,
+    log: Logger,
+  ): Promise<FlightEnd<Result>> {
+    try {
+      await this.#insist(() => this.leases.commit(lease, spec.store(made.draft, made.inputs)), signal)
+    } catch (error) {
+      if (!(error instanceof FencedError)) throw error
+      const [run] = await this.#insist(() => this.leases.find([lease.runId]))
+      if (run?.state !== 'SUCCEEDED' || run.epoch !== lease.epoch) {
+        this.#options.metrics.coordinationFenced.inc({ kind: lease.kind })
+        log.warn('a commit was refused: the lease had passed on')
+        throw error
+      }
+    }
+    void this.#options.publish(lease.runId).catch(() => {})
+    const [run] = await this.#insist(() => this.leases.find([lease.runId]))
+    if (!run?.resultId) throw new Error('a committed run has no result')
+    const { resultId } = run
+    return {
+      type: 'result',
+      result: await this.#insist(() => spec.load(resultId)),
+      runId: lease.runId,
+      made: true,
+    }
+  }
+
+  /** @returns how the flight ends, or undefined where it goes on with somebody else's run. @throws what nobody can answer for. */
+  async #giveUp<Result>(
+    lease: Lease,
+    error: unknown,
+    leaseLost: AbortSignal,
+    log: Logger,
+  ): Promise<FlightEnd<Result> | undefined> {
+    if (leaseLost.aborted || error instanceof LeaseLostError || error instanceof FencedError) {
+      log.info('this instance lost the run and follows it')
+      return undefined
+    }
+    if (this.#shutdown.signal.aborted || isDatabaseAway(error)) {
+      // Where the database is away, the lease expires on its own.
+      await this.leases.handOver(lease).catch(() => {})
+      throw error
+    }
+    const known = error instanceof GenerationError
+    if (!known) log.error({ err: error }, 'a generation broke')
+    const message = known ? error.message : 'The generation broke unexpectedly.'
+    const retryable = known && error.retryable
+    const retryAfterMs = retryable
+      ? backoffMs(lease.attempts + 1, { ...FAILURE_BACKOFF, ...this.#random })
+      : null
+    const failed = await this.#insist(() => this.leases.fail(lease, { message, retryable, retryAfterMs }))
+    if (!failed) return undefined
+    if (known) log.warn({ reason: message, retryable }, 'a generation failed')
+    void this.#options.publish(lease.runId).catch(() => {})
+    return { type: 'failed', runId: lease.runId, message, retryable, retryAt: failed.retryAt }
+  }
+
+  /** Waits until the run has ended. @returns undefined when it can be taken over, or ended without what this flight needs. */
+  async #follow<Inputs, Draft, Result>(
+    flight: Flight<Result>,
+    spec: RunSpec<Inputs, Draft, Result>,
+    runId: string,
+  ): Promise<FlightEnd<Result> | undefined> {
+    flight.follows(runId)
+    const run = await this.#runEnd(runId)
+    if (!run || run.state === 'RUNNING') return undefined
+    if ((run.inputRevision ?? Number.POSITIVE_INFINITY) < flight.needsRevision) return undefined
+    if (run.state === 'FAILED') {
+      return {
+        type: 'failed',
+        runId,
+        message: run.error ?? '',
+        retryable: run.errorRetryable ?? false,
+        retryAt: run.retryAt,
+      }
+    }
+    const { resultId } = run
+    if (!resultId) throw new Error('a committed run has no result')
+    return { type: 'result', result: await this.#insist(() => spec.load(resultId)), runId, made: false }
+  }
+
+  /** @returns the run when it has ended or is abandoned; undefined when it is not known any more. */
+  #runEnd(runId: string): Promise<GenerationRow | undefined> {
+    const { watch } = this.#options
+    return new Promise((resolve, reject) => {
+      const stop = watch.listen(runId, run => {
+        if (run?.state !== 'RUNNING' || run.abandoned) settle(() => resolve(run))
+      })
+      let cancelTimer = () => {}
+      const checkSight = () => {
+        if (watch.blindMs > AWAY_BUDGET_MS)
+          settle(() => reject(new DatabaseAwayError('the database has been away for too long')))
+        else cancelTimer = this.clock.setTimer(checkSight, AWAY_BUDGET_MS / 10)
+      }
+      const onShutdown = () => settle(() => reject(this.#shutdown.signal.reason))
+      const settle = (how: () => void) => {
+        stop()
+        cancelTimer()
+        this.#shutdown.signal.removeEventListener('abort', onShutdown)
+        how()
+      }
+      this.#shutdown.signal.addEventListener('abort', onShutdown, { once: true })
+      checkSight()
+    })
+  }
+
+  async #failedBefore<Result>({
+    runId,
+    retryAt,
+  }: {
+    runId: string
+    retryAt: Date
+  }): Promise<FlightEnd<Result>> {
+    const [run] = await this.#insist(() => this.leases.find([runId]))
+    return {
+      type: 'failed',
+      runId,
+      message: run?.error ?? 'The generation failed.',
+      retryable: true,
+      retryAt,
+    }
+  }
+
+  /** Tries again while the database is away, within a budget and as long as the run is ours. */
+  async #insist<T>(operation: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const startedAtMs = this.clock.nowMs()
+    for (let attempt = 1; ; attempt++) {
+      signal?.throwIfAborted()
+      try {
+        return await operation()
+      } catch (error) {
+        if (!isDatabaseAway(error) || this.clock.nowMs() - startedAtMs > AWAY_BUDGET_MS) throw error
+        await this.#pause(backoffMs(attempt, { ...AWAY_RETRY, ...this.#random }), signal)
+      }
+    }
+  }
+
+  #pause(delayMs: number, signal?: AbortSignal): Promise<void> {
+    return abortable(new Promise(resolve => this.clock.setTimer(resolve, delayMs)), signal)
+  }
+
+  get #random() {
+    return this.#options.random ? { random: this.#options.random } : {}
+  }
+}

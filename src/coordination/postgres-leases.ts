@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto'
+import type { DatabaseClient } from '../database/client.ts'
+import { findGenerationsByIds, type GenerationRow } from '../database/generations.ts'
+import {
+  acquireLease,
+  advanceLease,
+  failLease,
+  fenceLease,
+  handOverLease,
+  readLeaseHolder,
+  recordSuccess,
+  renewLeases,
+  withdrawLease,
+} from '../database/leases.ts'
+import { SQLSTATE, sqlState } from '../database/postgres-errors.ts'
+import type { RunTransaction } from '../database/transaction.ts'
+import {
+  type Acquisition,
+  FencedError,
+  type Lease,
+  type Leases,
+  type RunFailure,
+  type RunSubject,
+  type StoreResult,
+} from './lease.ts'
+
+/** A lease that changes hands under our eyes more often than this within one call is a bug, not contention. */
+const MAX_ACQUIRE_TRIES = 10
+
+export interface PostgresLeasesOptions {
+  client: DatabaseClient
+  transaction: RunTransaction
+  /** The number under which this instance shows that it lives; may change when it has to start over. */
+  owner: () => number
+  ttlMs: number
+}
+
+export class PostgresLeases implements Leases {
+  readonly #client: DatabaseClient
+  readonly #transaction: RunTransaction
+  readonly #owner: () => number
+  readonly #ttlMs: number
+
+  constructor(options: PostgresLeasesOptions) {
+    this.#client = options.client
+    this.#transaction = options.transaction
+    this.#owner = options.owner
+    this.#ttlMs = options.ttlMs
+  }
+
+  async acquire(subject: RunSubject): Promise<Acquisition> {
+    for (let attempt = 1; attempt <= MAX_ACQUIRE_TRIES; attempt++) {
+      const acquired = await this.#tryAcquire(subject)
+      if (acquired) return { type: 'acquired', lease: { ...subject, ...acquired } }
+      const holder = await readLeaseHolder(this.#client, subject.key)
+      if (holder?.state === 'RUNNING') return { type: 'running', runId: holder.runId }
+      if (holder?.retryAt) return { type: 'backing-off', runId: holder.runId, retryAt: holder.retryAt }
+    }
+    throw new Error(`no answer about a lease after ${MAX_ACQUIRE_TRIES} tries`)
+  }
+
+  async #tryAcquire(subject: RunSubject) {
+    try {
+      return await acquireLease(this.#client, {
+        ...subject,
+        owner: this.#owner(),
+        ttlMs: this.#ttlMs,
+        runId: randomUUID(),
+      })
+    } catch (error) {
+      // Somebody holds the row for longer than a statement may wait: a commit that hangs. Its server ends it; follow it until then.
+      if (sqlState(error) === SQLSTATE.lockNotAvailable) return undefined
+      throw error
+    }
+  }
+
+  async renew(leases: readonly Lease[]): Promise<readonly Lease[]> {
+    const held = leases.map(({ key, epoch }) => ({ key, epoch }))
+    const renewed = new Set(await renewLeases(this.#client, this.#ttlMs, held))
+    return leases.filter(lease => renewed.has(lease.key))
+  }
+
+  advance(lease: Lease, to: Parameters<Leases['advance']>[1]): Promise<boolean> {
+    return advanceLease(this.#client, lease, to)
+  }
+
+  commit(lease: Lease, store: StoreResult): Promise<void> {
+    return this.#transaction(`commit-${lease.kind.toLowerCase().replaceAll('_', '-')}`, async transaction => {
+      const committedAt = await fenceLease(transaction, lease, this.#ttlMs)
+      if (!committedAt) throw new FencedError('the lease has passed on')
+      const { runId, epoch } = lease
+      const resultId = await store(transaction, { runId, epoch, committedAt })
+      await recordSuccess(transaction, runId, committedAt, resultId)
+    })
+  }
+
+  fail(lease: Lease, failure: RunFailure): Promise<{ retryAt: Date | null } | undefined> {
+    return failLease(this.#client, lease, failure)
+  }
+
+  handOver(lease: Lease): Promise<void> {
+    return handOverLease(this.#client, lease)
+  }
+
+  withdraw(lease: Lease): Promise<void> {
+    return withdrawLease(this.#client, lease)
+  }
+
+  find(runIds: readonly string[]): Promise<GenerationRow[]> {
+    return findGenerationsByIds(this.#client, runIds)
+  }
+}

@@ -1,0 +1,113 @@
+import type { GenerationRow } from '../database/generations.ts'
+import { type Flight as AnyFlight, Flight, type FlightEnd } from './flight.ts'
+import type { RunSubject, StoreResult } from './lease.ts'
+import type { Pilot } from './pilot.ts'
+import { Singleflight } from './singleflight.ts'
+import { waitForFlight } from './wait-for-flight.ts'
+
+/** What a request must know before it may start a run. */
+export type Found<Result> =
+  /** A stored result serves. */
+  | { type: 'serves'; result: Result; source: 'RECENT' | 'CACHED' }
+  /** A run is wanted that reads at least up to `needsRevision`; 0 where any run serves. */
+  | { type: 'wanted'; needsRevision: number }
+
+/** One generation, as its use case describes it. */
+export interface RunSpec<Inputs, Draft, Result> {
+  subject: RunSubject
+  /** Looks for a stored result that serves, and what a run would need. Read after the request has arrived, never from a cache. */
+  find(): Promise<Found<Result>>
+  /** The same question again, for the holder of the lease: a run that ended just before may have made it needless. */
+  findAgain(): Promise<Result | undefined>
+  /** Reads what the generation is made from, and up to which data revision that is. */
+  collect(): Promise<{ inputs: Inputs; inputRevision: number }>
+  generate(
+    inputs: Inputs,
+    context: { signal: AbortSignal; reportProgress(fraction: number): void },
+  ): Promise<Draft>
+  store(draft: Draft, inputs: Inputs): StoreResult
+  load(resultId: string): Promise<Result>
+}
+
+export interface Caller {
+  /** Any run in flight serves this caller, whatever it has read. */
+  joinsAnyRun: boolean
+  /** How long to wait for a run before the answer is `pending`. Null waits to the end. */
+  waitMs: number | null
+  /** Aborts when the caller leaves: it is detached, the run goes on. */
+  signal?: AbortSignal
+}
+
+export type Outcome<Result> =
+  | { type: 'result'; result: Result; source: 'FRESH' | 'JOINED'; runId: string }
+  | { type: 'result'; result: Result; source: 'RECENT' | 'CACHED'; runId: null }
+  | { type: 'pending'; runId: string }
+  | { type: 'failed'; runId: string; message: string; retryable: boolean; retryAt: Date | null }
+
+/**
+ * Whatever number of requests, on whatever number of instances, want the same generation at the same time: **exactly one
+ * committed result for each run, always; exactly one provider call as long as its owner lives.** An owner that dies
+ * between the provider's answer and the commit costs one more call and nothing else.
+ *
+ * Everyone gets the committed result: FRESH for exactly one caller of a run, JOINED for all others on any instance.
+ * Nobody ever sees a lost lease or a fence. docs/coordination.md tells the protocol.
+ */
+export class RunOnce {
+  readonly #flights = new Singleflight()
+  readonly #pilot: Pilot
+
+  constructor(pilot: Pilot) {
+    this.#pilot = pilot
+  }
+
+  async request<Inputs, Draft, Result>(
+    spec: RunSpec<Inputs, Draft, Result>,
+    caller: Caller,
+  ): Promise<Outcome<Result>> {
+    caller.signal?.throwIfAborted()
+    const { key } = spec.subject
+    const startedAtMs = this.#pilot.clock.nowMs()
+
+    // Join a run in this process …
+    const joined = caller.joinsAnyRun ? this.#flights.find<Result>(key, 0) : undefined
+    if (joined) return waitForFlight(joined, caller, startedAtMs, this.#pilot.clock)
+
+    // … or take a stored result that serves …
+    const found = await spec.find()
+    if (found.type === 'serves')
+      return { type: 'result', result: found.result, source: found.source, runId: null }
+
+    // … or make one, or follow whoever makes it.
+    let flight = this.#flights.find<Result>(key, found.needsRevision)
+    if (!flight) {
+      flight = new Flight<Result>(spec.subject, found.needsRevision)
+      this.#launch(flight, spec)
+    }
+    return waitForFlight(flight, caller, startedAtMs, this.#pilot.clock)
+  }
+
+  /** Runs as they stand, those of other instances too. */
+  findRuns(runIds: readonly string[]): Promise<GenerationRow[]> {
+    return this.#pilot.leases.find(runIds)
+  }
+
+  get figures() {
+    return { flights: this.#flights.size, waiters: this.#flights.waiters, ownedRuns: this.#pilot.ownedRuns }
+  }
+
+  /** Waits until nothing is in flight here. */
+  async drained(): Promise<void> {
+    while (this.#flights.size > 0)
+      await Promise.all([...this.#flights].map((flight: AnyFlight<unknown>) => flight.end))
+  }
+
+  #launch<Inputs, Draft, Result>(flight: Flight<Result>, spec: RunSpec<Inputs, Draft, Result>): void {
+    this.#flights.add(flight as Flight<unknown>)
+    const land = (end: FlightEnd<Result>) => {
+      // Gone from the map before anybody learns of the end: who comes after it looks for the stored result.
+      this.#flights.remove(flight as Flight<unknown>)
+      flight.land(end)
+    }
+    this.#pilot.fly(flight, spec).then(land, error => land({ type: 'broken', error }))
+  }
+}

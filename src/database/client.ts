@@ -1,0 +1,96 @@
+import { PrismaPg } from '@prisma/adapter-pg'
+import pg from 'pg'
+import type { Logger } from '../shared/logger.ts'
+import type { Metrics } from '../shared/metrics.ts'
+import { PrismaClient } from './generated/client.ts'
+
+export type Value = string | number | boolean | null | Date
+
+/** A statement that the server parses and plans once on each connection; `name` is unique in the process. */
+export interface Statement {
+  readonly name: string
+  readonly text: string
+}
+
+/** What runs a statement: the pool, or a transaction on one connection of it. */
+export interface Queryable {
+  query<Row>(statement: Statement, values?: readonly Value[]): Promise<Row[]>
+}
+
+export interface DatabaseClient extends Queryable {
+  readonly prisma: PrismaClient
+  readonly pool: pg.Pool
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  url: string
+  poolSize: number
+  lockTimeoutMs: number
+  logger: Logger
+  metrics: Metrics
+}
+
+/** A statement of a request that runs so long is broken, or waits for something that will not come. */
+const STATEMENT_TIMEOUT_MS = 30_000
+/** A transaction that does nothing for so long has lost its owner; the server ends it and frees its locks. */
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
+/** How long a request waits for a connection before it is told that the database is busy. */
+const CONNECT_TIMEOUT_MS = 10_000
+
+/** The bounds of every session, and UTC, because Prisma's adapter sends instants without a zone. */
+export function sessionUrl(databaseUrl: string, settings: Record<string, string | number>): string {
+  const url = new URL(databaseUrl)
+  const ours = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`)
+  url.searchParams.set('options', [url.searchParams.get('options'), ...ours].filter(Boolean).join(' '))
+  return url.href
+}
+
+/** One pool for Prisma and for prepared statements alike, so that the bound on connections is one bound. */
+export function createDatabaseClient(options: DatabaseOptions): DatabaseClient {
+  const { logger, metrics } = options
+  const pool = new pg.Pool({
+    connectionString: sessionUrl(options.url, {
+      TimeZone: 'UTC',
+      lock_timeout: options.lockTimeoutMs,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+    }),
+    max: options.poolSize,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    application_name: 'tributary',
+    keepAlive: true,
+  })
+  // A connection that the server ends while it is idle is replaced by the next query; without a listener it would end the process.
+  pool.on('error', error => logger.warn({ err: error }, 'an idle database connection was lost'))
+  pool.on('acquire', () => logger.debug('database connection acquired'))
+  pool.on('release', () => logger.debug('database connection released'))
+  metrics.observePool(() => ({
+    total: pool.totalCount,
+    idle: pool.idleCount,
+    waiting: pool.waitingCount,
+  }))
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
+  let closed: Promise<void> | undefined
+  return {
+    pool,
+    prisma,
+    async query<Row>(statement: Statement, values: readonly Value[] = []) {
+      const result = await pool.query({
+        name: statement.name,
+        text: statement.text,
+        values: values.map(toParameter),
+      })
+      return result.rows as Row[]
+    },
+    close() {
+      closed ??= prisma.$disconnect().then(() => pool.end())
+      return closed
+    },
+  }
+}
+
+/** Instants go out as ISO 8601 in UTC, whichever driver carries them. */
+export function toParameter(value: Value): string | number | boolean | null {
+  return value instanceof Date ? value.toISOString() : value
+}

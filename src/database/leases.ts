@@ -1,0 +1,227 @@
+import type { Archetype } from '../shared/archetype.ts'
+import type { Queryable } from './client.ts'
+import type { GenerationKind, GenerationPhase, GenerationState } from './generations.ts'
+
+/**
+ * The statements of run-once; docs/coordination.md tells the protocol. Time is the server's clock_timestamp(): the
+ * clocks of the hosts decide nothing. An owner lives as long as its session holds the advisory lock of its number.
+ */
+
+/** The first half of the advisory lock of an instance; the second half is its number. */
+export const LIVENESS_LOCK_CLASS = 7_421_053
+/** One channel for everything that happens to runs; the payload is the run's id. */
+export const RUN_CHANNEL = 'tributary_runs'
+
+export interface NewLease {
+  key: string
+  owner: number
+  ttlMs: number
+  /** The id of the run, should this be a new one. */
+  runId: string
+  kind: GenerationKind
+  userId: string
+  archetype: Archetype | null
+}
+
+export interface AcquiredLease {
+  epoch: number
+  runId: string
+  /** Failures in a row before this run. */
+  attempts: number
+  takeoverCause: 'expired' | 'owner_gone' | null
+}
+
+const ACQUIRE = {
+  name: 'leases-acquire',
+  text: `
+    WITH acquired AS (
+      INSERT INTO leases AS l (key, state, epoch, owner, lease_until, run_id, phase, progress)
+      VALUES ($1, 'RUNNING', 1, $2::int, clock_timestamp() + $3::int * interval '1 ms', $4::uuid, 'WAITING', 0)
+      ON CONFLICT (key) DO UPDATE SET
+        state = 'RUNNING', epoch = l.epoch + 1, owner = excluded.owner, lease_until = excluded.lease_until,
+        -- A takeover continues the run; callers everywhere wait for its id.
+        run_id = CASE WHEN l.state = 'RUNNING' THEN l.run_id ELSE excluded.run_id END,
+        takeover_cause = CASE WHEN l.state <> 'RUNNING' THEN NULL WHEN l.lease_until < clock_timestamp() THEN 'expired' ELSE 'owner_gone' END,
+        phase = 'WAITING', progress = 0, retry_after = NULL
+      WHERE (l.state <> 'RUNNING' AND (l.retry_after IS NULL OR l.retry_after <= clock_timestamp()))
+        OR (l.state = 'RUNNING' AND l.lease_until < clock_timestamp())
+        OR (l.state = 'RUNNING' AND pg_try_advisory_xact_lock_shared(${LIVENESS_LOCK_CLASS}, l.owner))
+      RETURNING l.epoch, l.run_id, l.attempts, l.takeover_cause
+    ), recorded AS (
+      INSERT INTO generations AS g (id, key, kind, user_id, archetype, state, epoch, started_at)
+      SELECT run_id, $1, $5::"GenerationKind", $6::uuid, $7::"Archetype", 'RUNNING', epoch, clock_timestamp() FROM acquired
+      ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, input_revision = NULL
+      RETURNING 1
+    )
+    SELECT epoch, run_id AS "runId", attempts, takeover_cause AS "takeoverCause" FROM acquired`,
+}
+/** Takes the lease where its run has ended and may be followed by another, has expired, or its owner is gone. */
+export async function acquireLease(db: Queryable, lease: NewLease): Promise<AcquiredLease | undefined> {
+  const { key, owner, ttlMs, runId, kind, userId, archetype } = lease
+  return (await db.query<AcquiredLease>(ACQUIRE, [key, owner, ttlMs, runId, kind, userId, archetype]))[0]
+}
+
+export interface LeaseHolder {
+  state: GenerationState
+  runId: string
+  /** Set while a failed run keeps the next one waiting. */
+  retryAt: Date | null
+}
+
+const READ_HOLDER = {
+  name: 'leases-read-holder',
+  text: `
+    SELECT state, run_id AS "runId", CASE WHEN retry_after > clock_timestamp() THEN retry_after END AS "retryAt"
+    FROM leases WHERE key = $1`,
+}
+export async function readLeaseHolder(db: Queryable, key: string): Promise<LeaseHolder | undefined> {
+  return (await db.query<LeaseHolder>(READ_HOLDER, [key]))[0]
+}
+
+const RENEW = {
+  name: 'leases-renew',
+  text: `
+    UPDATE leases l SET lease_until = clock_timestamp() + $1::int * interval '1 ms'
+    FROM jsonb_to_recordset($2::jsonb) AS held (key text, epoch int)
+    WHERE l.key = held.key AND l.epoch = held.epoch AND l.state = 'RUNNING'
+    RETURNING l.key`,
+}
+/** Renews all the runs of an instance in one statement. @returns the keys of those that it still owns. */
+export async function renewLeases(
+  db: Queryable,
+  ttlMs: number,
+  held: readonly { key: string; epoch: number }[],
+): Promise<string[]> {
+  const rows = await db.query<{ key: string }>(RENEW, [ttlMs, JSON.stringify(held)])
+  return rows.map(row => row.key)
+}
+
+const ADVANCE = {
+  name: 'leases-advance',
+  text: `
+    WITH advanced AS (
+      UPDATE leases SET phase = $3::"GenerationPhase", progress = greatest(progress, $4::float8)
+      WHERE key = $1 AND epoch = $2::int AND state = 'RUNNING'
+      RETURNING run_id
+    ), read AS (
+      UPDATE generations g SET input_revision = $5::int FROM advanced WHERE g.id = advanced.run_id AND $5::int IS NOT NULL
+    )
+    SELECT 1 FROM advanced`,
+}
+/** @returns false when the lease has passed on. */
+export async function advanceLease(
+  db: Queryable,
+  lease: { key: string; epoch: number },
+  to: { phase: GenerationPhase; progress: number; inputRevision?: number },
+): Promise<boolean> {
+  const rows = await db.query(ADVANCE, [
+    lease.key,
+    lease.epoch,
+    to.phase,
+    to.progress,
+    to.inputRevision ?? null,
+  ])
+  return rows.length === 1
+}
+
+const FENCE = {
+  name: 'leases-fence',
+  text: `
+    UPDATE leases SET state = 'SUCCEEDED', phase = 'DONE', progress = 1, attempts = 0
+    WHERE key = $1 AND epoch = $2::int AND state = 'RUNNING'
+    RETURNING date_trunc('milliseconds', clock_timestamp()) AS now,
+      -- An owner that is paused between here and the commit must not hold the row against its successor for longer.
+      set_config('idle_in_transaction_session_timeout', $3, true) AS timeout`,
+}
+/**
+ * The first statement of a commit: ends the run, and locks out whoever lost the lease. The transaction may pause for
+ * `maxPauseMs` at most. @returns the server's clock, or undefined.
+ */
+export async function fenceLease(
+  db: Queryable,
+  lease: { key: string; epoch: number },
+  maxPauseMs: number,
+): Promise<Date | undefined> {
+  return (await db.query<{ now: Date }>(FENCE, [lease.key, lease.epoch, String(maxPauseMs)]))[0]?.now
+}
+
+const RECORD_SUCCESS = {
+  name: 'generations-record-success',
+  text: `
+    UPDATE generations SET state = 'SUCCEEDED', finished_at = $2::timestamptz, result_id = $3::uuid
+    WHERE id = $1::uuid
+    RETURNING pg_notify('${RUN_CHANNEL}', id::text)::text`,
+}
+/** The last statement of a commit: what the run made, and the wake of everyone who waits for it. */
+export async function recordSuccess(
+  db: Queryable,
+  runId: string,
+  finishedAt: Date,
+  resultId: string,
+): Promise<void> {
+  await db.query(RECORD_SUCCESS, [runId, finishedAt, resultId])
+}
+
+const FAIL = {
+  name: 'leases-fail',
+  text: `
+    WITH failed AS (
+      UPDATE leases SET state = 'FAILED', phase = 'DONE', attempts = attempts + 1,
+        retry_after = CASE WHEN $5::int IS NOT NULL THEN clock_timestamp() + $5::int * interval '1 ms' END
+      WHERE key = $1 AND epoch = $2::int AND state = 'RUNNING'
+      RETURNING run_id, retry_after
+    )
+    UPDATE generations g SET state = 'FAILED', finished_at = clock_timestamp(), error = $3, error_retryable = $4::boolean
+    FROM failed WHERE g.id = failed.run_id
+    RETURNING failed.retry_after AS "retryAt", pg_notify('${RUN_CHANNEL}', g.id::text)::text`,
+}
+/** Ends the run without a result. @returns undefined when the lease has passed on. */
+export async function failLease(
+  db: Queryable,
+  lease: { key: string; epoch: number },
+  failure: { message: string; retryable: boolean; retryAfterMs: number | null },
+): Promise<{ retryAt: Date | null } | undefined> {
+  return (
+    await db.query<{ retryAt: Date | null }>(FAIL, [
+      lease.key,
+      lease.epoch,
+      failure.message,
+      failure.retryable,
+      failure.retryAfterMs,
+    ])
+  )[0]
+}
+
+const HAND_OVER = {
+  name: 'leases-hand-over',
+  text: `
+    UPDATE leases SET lease_until = '-infinity'
+    WHERE key = $1 AND epoch = $2::int AND state = 'RUNNING'
+    RETURNING pg_notify('${RUN_CHANNEL}', run_id::text)::text`,
+}
+/** Leaves the run to whoever waits for it, at once. */
+export async function handOverLease(db: Queryable, lease: { key: string; epoch: number }): Promise<void> {
+  await db.query(HAND_OVER, [lease.key, lease.epoch])
+}
+
+const WITHDRAW = {
+  name: 'leases-withdraw',
+  text: `
+    WITH withdrawn AS (
+      UPDATE leases SET state = 'SUCCEEDED', phase = 'DONE'
+      WHERE key = $1 AND epoch = $2::int AND state = 'RUNNING'
+      RETURNING run_id
+    ), forgotten AS (
+      DELETE FROM generations g USING withdrawn WHERE g.id = withdrawn.run_id RETURNING g.id
+    )
+    SELECT pg_notify('${RUN_CHANNEL}', id::text)::text FROM forgotten`,
+}
+/** Ends a run that turned out not to be needed, before it has called a provider, and forgets that it was. */
+export async function withdrawLease(db: Queryable, lease: { key: string; epoch: number }): Promise<void> {
+  await db.query(WITHDRAW, [lease.key, lease.epoch])
+}
+
+const NOTIFY_RUN = { name: 'leases-notify-run', text: `SELECT pg_notify('${RUN_CHANNEL}', $1)::text` }
+export async function notifyRun(db: Queryable, runId: string): Promise<void> {
+  await db.query(NOTIFY_RUN, [runId])
+}

@@ -1,0 +1,68 @@
+import type { Queryable } from './client.ts'
+
+export interface UserRow {
+  id: string
+  email: string
+  emailVerified: boolean
+  createdAt: Date
+}
+
+const COLUMNS = 'id, email, email_verified AS "emailVerified", created_at AS "createdAt"'
+
+const FIND_BY_SUBJECT = {
+  name: 'users-find-by-subject',
+  text: `SELECT ${COLUMNS} FROM users WHERE issuer = $1 AND subject = $2`,
+}
+export async function findUserBySubject(
+  db: Queryable,
+  issuer: string,
+  subject: string,
+): Promise<UserRow | undefined> {
+  return (await db.query<UserRow>(FIND_BY_SUBJECT, [issuer, subject]))[0]
+}
+
+const ENSURE = {
+  name: 'users-ensure',
+  text: `
+    INSERT INTO users (issuer, subject, email) VALUES ($1, $2, $3)
+    ON CONFLICT (issuer, subject) DO UPDATE SET email = excluded.email
+    RETURNING ${COLUMNS}`,
+}
+/** The user of a token, made on first sight, once, however many bring it at the same moment; the address is brought up to date. */
+export async function ensureUser(
+  db: Queryable,
+  issuer: string,
+  subject: string,
+  email: string,
+): Promise<UserRow> {
+  const [user] = await db.query<UserRow>(ENSURE, [issuer, subject, email])
+  if (!user) throw new Error('an upsert returned no row')
+  return user
+}
+
+const FIND_BY_IDS = {
+  name: 'users-find-by-ids',
+  text: `SELECT ${COLUMNS} FROM users WHERE id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))`,
+}
+export function findUsersByIds(db: Queryable, ids: readonly string[]): Promise<UserRow[]> {
+  return db.query<UserRow>(FIND_BY_IDS, [JSON.stringify(ids)])
+}
+
+const LOCK_DATA_REVISION = {
+  name: 'users-lock-data-revision',
+  text: 'SELECT data_revision AS "dataRevision" FROM users WHERE id = $1::uuid FOR NO KEY UPDATE',
+}
+/** Locks the user's row until the transaction ends, so that the calls of one user that record data take their turn. */
+export async function lockDataRevision(db: Queryable, userId: string): Promise<number> {
+  const [row] = await db.query<{ dataRevision: number }>(LOCK_DATA_REVISION, [userId])
+  if (!row) throw new Error('the user is gone')
+  return row.dataRevision
+}
+
+const SET_DATA_REVISION = {
+  name: 'users-set-data-revision',
+  text: 'UPDATE users SET data_revision = $2::int WHERE id = $1::uuid',
+}
+export async function setDataRevision(db: Queryable, userId: string, dataRevision: number): Promise<void> {
+  await db.query(SET_DATA_REVISION, [userId, dataRevision])
+}

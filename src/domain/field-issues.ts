@@ -1,0 +1,29 @@
+import { z } from 'zod'
+
+/** What is wrong with an input, where, and what was expected. */
+export interface FieldIssue {
+  path: string[]
+  message: string
+}
+
+/** Beyond this a list of what is wrong helps nobody. */
+const MAX_ISSUES = 20
+
+export function fieldIssues(error: z.ZodError, under: readonly string[] = []): FieldIssue[] {
+  return error.issues
+    .slice(0, MAX_ISSUES)
+    .map(issue => ({ path: [...under, ...issue.path.map(String)], message: issue.message }))
+}
+
+/** Characters without a shape, which no name or id of a source has: C0 and C1 controls, and halves of surrogate pairs. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}]/u
+
+/** Text on one line that PostgreSQL and JSON can both hold. */
+export function plainText({ min, max }: { min: number; max: number }) {
+  const expected = `expected ${min} to ${max} characters`
+  return z
+    .string()
+    .min(min, expected)
+    .max(max, expected)
+    .refine(text => !UNPRINTABLE.test(text), 'expected text without control characters')
+}

@@ -1,0 +1,151 @@
+import type { Config } from './config.ts'
+import { createCoordination } from './coordination/coordination.ts'
+import { createDatabaseClient } from './database/client.ts'
+import { migrate } from './database/migrate.ts'
+import { createRunTransaction } from './database/transaction.ts'
+import { RequestAnalysis } from './domain/analyses/request-analysis.ts'
+import { createGraphqlServer } from './http/graphql-server.ts'
+import { coordinationHealth, databaseAnswers, type Phase, recentAnalysisHealth } from './http/health.ts'
+import { type HttpServer, listen } from './http/http-server.ts'
+import { createDevelopmentToken, createVerifyToken } from './http/token.ts'
+import type { Generator } from './providers/generator.ts'
+import type { Services } from './schema/context.ts'
+import { type Clock, systemClock } from './shared/clock.ts'
+import type { Logger } from './shared/logger.ts'
+import type { Metrics } from './shared/metrics.ts'
+
+export interface GatewayOptions {
+  config: Config
+  databaseUrl: string
+  /** HS256; undefined where keys come from an address. */
+  jwtSecret: string | undefined
+  generator: Generator
+  logger: Logger
+  metrics: Metrics
+  clock?: Clock
+  now?: () => Date
+}
+
+export interface Gateway {
+  readonly url: string
+  /** Undefined in production, and where tokens are signed by somebody else. */
+  readonly developmentToken: string | undefined
+  /** Drains: takes no more requests, finishes those under way and the runs, hands over what takes too long. Idempotent. */
+  close(): Promise<void>
+}
+
+const MS_PER_MINUTE = 60_000
+
+/** One instance. Several in one process share nothing but what their settings name. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { config, databaseUrl, logger, metrics, clock = systemClock, now = () => new Date() } = options
+  let phase: Phase = 'starting'
+  const owners: (() => Promise<void>)[] = []
+  const closeAll = async () => {
+    for (const close of owners.splice(0).reverse())
+      await close().catch(error => logger.error({ err: error }, 'closing failed'))
+  }
+  try {
+    const reports: Parameters<typeof listen>[0]['reports'] = {}
+    const client = createDatabaseClient({
+      url: databaseUrl,
+      poolSize: config.databasePoolSize,
+      lockTimeoutMs: config.lockTimeoutMs,
+      logger,
+      metrics,
+    })
+    owners.push(() => client.close())
+    const http: HttpServer = await listen({
+      host: config.host,
+      port: config.port,
+      logger,
+      phase: () => phase,
+      reports,
+      ready: () => databaseAnswers(client),
+      metrics: async () => ({
+        contentType: metrics.registry.contentType,
+        text: await metrics.registry.metrics(),
+      }),
+    })
+    owners.push(() => http.close(0))
+
+    await migrate(databaseUrl, message => logger.info(message))
+
+    const transaction = createRunTransaction(client, { logger, metrics })
+    const coordination = await createCoordination({
+      config,
+      databaseUrl,
+      client,
+      transaction,
+      clock,
+      logger,
+      metrics,
+    })
+    owners.push(() => coordination.close())
+    const { runOnce, runWatch } = coordination
+    const rules = {
+      recentWindowMs: config.recentAnalysisMinutes * MS_PER_MINUTE,
+      dataPointThreshold: config.dataPointThreshold,
+    }
+    const requestAnalysis = new RequestAnalysis({
+      db: client,
+      runOnce,
+      generator: options.generator,
+      rules,
+      logger,
+      metrics,
+    })
+    const services: Services = {
+      db: client,
+      transaction,
+      runOnce,
+      runWatch,
+      requestAnalysis,
+      dataPointThreshold: config.dataPointThreshold,
+      now,
+      logger,
+      metrics,
+    }
+    reports['/api/health/coordination'] = async () =>
+      coordinationHealth({ mode: config.coordination, ...coordination })
+    reports['/api/health/recent-analysis'] = () => recentAnalysisHealth(client, rules.recentWindowMs)
+
+    const tokens = { ...config.jwt, secret: options.jwtSecret }
+    const developmentToken =
+      config.production || options.jwtSecret === undefined
+        ? undefined
+        : await createDevelopmentToken({ ...tokens, secret: options.jwtSecret })
+    http.serve(
+      createGraphqlServer({
+        services,
+        verifyToken: createVerifyToken(tokens),
+        graphiql: config.graphiql,
+        corsOrigins: config.corsOrigins,
+        production: config.production,
+        developmentToken,
+      }),
+    )
+    phase = 'ready'
+
+    let closed: Promise<void> | undefined
+    const close = async () => {
+      phase = 'draining'
+      const deadlineMs = clock.nowMs() + config.shutdownTimeoutMs
+      // Half the time for the runs, which answer the requests that wait for them; what is left for the requests.
+      await coordination.drain(config.shutdownTimeoutMs / 2)
+      await http.close(Math.max(0, deadlineMs - clock.nowMs()))
+      await closeAll()
+    }
+    return {
+      url: http.url,
+      developmentToken,
+      close() {
+        closed ??= close()
+        return closed
+      },
+    }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}

@@ -1,0 +1,185 @@
+import { type DocumentNode, type ExecutionResult, GraphQLError, getOperationAST } from 'graphql'
+import { createYoga, isAsyncIterable, type Plugin, type YogaInitialContext } from 'graphql-yoga'
+import { resolveUser } from '../domain/users/resolve-user.ts'
+import type { Context, Services } from '../schema/context.ts'
+import { createLoaders } from '../schema/loaders.ts'
+import { schema } from '../schema/schema.ts'
+import { processEventStream } from './event-stream.ts'
+import { renderGraphiqlPage } from './graphiql-page.ts'
+import { maskError } from './mask-error.ts'
+import { TokenError, type VerifyToken } from './token.ts'
+
+/** 10,000 data points of the longest form fit. */
+export const MAX_BODY_BYTES = 8 * 1024 * 1024
+
+/** What a transport knows of a request, before anything of GraphQL is looked at. */
+export interface ServerContext {
+  requestId: string
+  /** `Bearer …`, from the header or from connection_init. */
+  authorization: string | undefined
+}
+
+export type GraphqlServer = ReturnType<typeof createGraphqlServer>
+
+export function createGraphqlServer(options: {
+  services: Services
+  verifyToken: VerifyToken
+  graphiql: boolean
+  /** Undefined: pages of this machine outside production, nobody in it. */
+  corsOrigins: readonly string[] | undefined
+  production: boolean
+  developmentToken: string | undefined
+}) {
+  const { services, verifyToken } = options
+  return createYoga<ServerContext, Context>({
+    schema,
+    graphqlEndpoint: '/graphql',
+    landingPage: false,
+    healthCheckEndpoint: '/health/live',
+    logging: false,
+    multipart: false,
+    maxRequestBodySize: MAX_BODY_BYTES,
+    graphiql: options.graphiql,
+    renderGraphiQL: () => renderGraphiqlPage(options.developmentToken),
+    cors: request => {
+      const origin = request.headers.get('origin')
+      const allowed =
+        origin !== null &&
+        (options.corsOrigins ? options.corsOrigins.includes(origin) : !options.production && isLocal(origin))
+      return allowed
+        ? {
+            origin,
+            methods: ['GET', 'POST'],
+            allowedHeaders: ['authorization', 'content-type', 'x-request-id'],
+            maxAge: 600,
+          }
+        : false
+    },
+    context: async (initial: YogaInitialContext & ServerContext): Promise<Context> => ({
+      services,
+      requestId: initial.requestId,
+      viewer: await authenticate(initial.authorization),
+      ...(initial.request?.signal && { signal: initial.request.signal }),
+      loaders: createLoaders(services),
+    }),
+    maskedErrors: false,
+    plugins: [refuseForms, eventStreams, errorCodes(services), observe(services)],
+  })
+
+  async function authenticate(authorization: string | undefined): Promise<Context['viewer']> {
+    if (authorization === undefined) return null
+    const [, token] = /^Bearer +(\S+)$/i.exec(authorization) ?? []
+    try {
+      if (!token) throw new TokenError('The authorization is malformed: expected Bearer <token>.')
+      return await resolveUser(services.db, await verifyToken(token))
+    } catch (error) {
+      if (!(error instanceof TokenError)) throw error
+      throw new GraphQLError(error.message, {
+        extensions: { code: 'UNAUTHENTICATED', http: { status: 401 } },
+      })
+    }
+  }
+}
+
+function isLocal(origin: string): boolean {
+  return URL.canParse(origin) && ['localhost', '127.0.0.1', '[::1]'].includes(new URL(origin).hostname)
+}
+
+/** A form of a foreign page can send these types without the browser asking first. */
+const refuseForms: Plugin = {
+  onRequestParse({ request, endResponse, fetchAPI }) {
+    const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
+    if (request.method !== 'POST' || type === 'application/json') return
+    const error = {
+      message: 'Send the operation as application/json.',
+      extensions: { code: 'BAD_USER_INPUT' },
+    }
+    endResponse(fetchAPI.Response.json({ errors: [error] }, { status: 415 }))
+  },
+}
+
+const eventStreams: Plugin = {
+  onResultProcess({ request, setResultProcessor }) {
+    if (request.headers.get('accept')?.includes('text/event-stream'))
+      setResultProcessor(processEventStream, 'text/event-stream')
+  },
+}
+
+/** Every error that leaves the gateway has a code of the contract. */
+function errorCodes({ logger }: Services): Plugin<ServerContext> {
+  const withCode = (error: unknown, code: string) =>
+    error instanceof GraphQLError
+      ? new GraphQLError(error.message, {
+          ...error,
+          nodes: error.nodes ?? null,
+          originalError: null,
+          extensions: { ...error.extensions, code },
+        })
+      : error
+  const masked = <Result extends ExecutionResult>(result: Result, requestId: string): Result =>
+    result.errors
+      ? { ...result, errors: result.errors.map(error => maskError(error, requestId, logger)) }
+      : result
+  return {
+    onParse:
+      () =>
+      ({ result, replaceParseResult }) => {
+        if (result instanceof Error) replaceParseResult(withCode(result, 'GRAPHQL_PARSE_FAILED') as Error)
+      },
+    onValidate:
+      () =>
+      ({ valid, result, setResult }) => {
+        if (!valid)
+          setResult(result.map(error => withCode(error, 'GRAPHQL_VALIDATION_FAILED') as GraphQLError))
+      },
+    onExecute: ({ args }) => ({
+      onExecuteDone: ({ result, setResult }) => {
+        const { requestId } = args.contextValue as unknown as ServerContext
+        if (!isAsyncIterable(result)) setResult(masked(result, requestId))
+      },
+    }),
+    onSubscribe: ({ args }) => ({
+      onSubscribeResult: ({ result, setResult }) => {
+        const { requestId } = args.contextValue as unknown as ServerContext
+        if (!isAsyncIterable(result)) return setResult(masked(result, requestId))
+        return { onNext: event => event.setResult(masked(event.result as ExecutionResult, requestId)) }
+      },
+    }),
+    // What went wrong before the execution, such as a token that is refused.
+    onExecutionResult({ result, setResult, context }) {
+      if (!result || isAsyncIterable(result) || Array.isArray(result)) return
+      setResult(masked(result as ExecutionResult, (context as unknown as ServerContext).requestId))
+    },
+  }
+}
+
+/** Counts operations by their name, one of the schema's fields, which bounds the label; never by a client's string. */
+function observe({ metrics }: Services): Plugin {
+  const labelOf = (document: DocumentNode, operationName: string | null | undefined) => {
+    const operation = getOperationAST(document, operationName)
+    const fields = operation?.selectionSet.selections.flatMap(selection =>
+      selection.kind === 'Field' ? [selection.name.value] : [],
+    )
+    return operation ? `${operation.operation} ${fields?.length === 1 ? fields[0] : 'several'}` : 'unknown'
+  }
+  return {
+    onExecute: ({ args }) => {
+      const operation = labelOf(args.document, args.operationName)
+      const startedAtMs = performance.now()
+      return {
+        onExecuteDone: ({ result }) => {
+          const failed = !isAsyncIterable(result) && result.errors
+          metrics.graphqlRequests.inc({ operation, outcome: failed ? 'error' : 'success' })
+          metrics.graphqlSeconds.observe({ operation }, (performance.now() - startedAtMs) / 1000)
+        },
+      }
+    },
+    onSubscribe: () => ({
+      onSubscribeResult: ({ result }) => {
+        if (!isAsyncIterable(result)) return
+        metrics.subscriptionsActive.inc()
+        return { onEnd: () => metrics.subscriptionsActive.dec() }
+      },
+    }),
+  }
+}

@@ -1,0 +1,67 @@
+import type { RunOnce } from '../coordination/run-once.ts'
+import { readDecisionFacts } from '../database/analyses.ts'
+import type { Queryable } from '../database/client.ts'
+
+export type Phase = 'starting' | 'ready' | 'draining'
+
+/** One of the three answers of a health page, with its figures. */
+export interface HealthReport {
+  status: 'ok' | 'degraded' | 'down'
+  [figure: string]: unknown
+}
+
+/** A probe that waits for longer than this has its answer. */
+const PROBE_TIMEOUT_MS = 2000
+
+const PING = { name: 'health-ping', text: 'SELECT 1' }
+
+export async function databaseAnswers(db: Queryable): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<false>(resolve => {
+    timer = setTimeout(resolve, PROBE_TIMEOUT_MS, false)
+  })
+  const answer = db.query(PING).then(
+    () => true,
+    () => false,
+  )
+  return Promise.race([answer, timeout]).finally(() => clearTimeout(timer))
+}
+
+const NEWEST = {
+  name: 'health-newest-analysis',
+  text: 'SELECT user_id AS "userId", archetype, created_at AS "createdAt" FROM analyses ORDER BY created_at DESC LIMIT 1',
+}
+
+/** Asks the database, by the read that decides about requests, for the newest analysis of all. */
+export async function recentAnalysisHealth(db: Queryable, recentWindowMs: number): Promise<HealthReport> {
+  const startedAtMs = performance.now()
+  const [newest] = await db.query<{ userId: string; archetype: 'FOUNDATION_BUILDER'; createdAt: Date }>(
+    NEWEST,
+  )
+  const facts = newest && (await readDecisionFacts(db, newest.userId, newest.archetype))
+  const found = !newest || facts?.latest?.createdAt.getTime() === newest.createdAt.getTime()
+  return {
+    status: found ? 'ok' : 'degraded',
+    source: 'database',
+    readMs: Math.round((performance.now() - startedAtMs) * 10) / 10,
+    recentWindowMs,
+    newestAnalysisAt: newest?.createdAt.toISOString() ?? null,
+    newestAnalysisAgeMs: facts?.latest ? facts.now.getTime() - facts.latest.createdAt.getTime() : null,
+  }
+}
+
+export function coordinationHealth(coordination: {
+  mode: string
+  runOnce: RunOnce
+  instance: number
+  connected: boolean
+}): HealthReport {
+  const { mode, runOnce, instance, connected } = coordination
+  return {
+    status: connected ? 'ok' : 'degraded',
+    mode,
+    instance,
+    livenessConnected: connected,
+    ...runOnce.figures,
+  }
+}

@@ -1,0 +1,131 @@
+import { randomUUID } from 'node:crypto'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Logger } from '../shared/logger.ts'
+import type { GraphqlServer } from './graphql-server.ts'
+import type { HealthReport, Phase } from './health.ts'
+import { serveWebSockets } from './web-socket.ts'
+
+export interface HttpServerOptions {
+  host: string
+  port: number
+  logger: Logger
+  phase: () => Phase
+  /** Pages by path, asked for only once the gateway is ready. */
+  reports: Record<string, () => Promise<HealthReport>>
+  ready: () => Promise<boolean>
+  metrics: () => Promise<{ contentType: string; text: string }>
+}
+
+export interface HttpServer {
+  readonly url: string
+  serve(graphql: GraphqlServer): void
+  /** Takes no more requests, waits for those under way until `deadlineMs` is over, then cuts them off. */
+  close(deadlineMs: number): Promise<void>
+}
+
+/** A name that a client sends ends up in logs and answers: only what every id of theirs may look like. */
+const REQUEST_ID = /^[\w.:-]{1,128}$/
+
+/** Listens at once, so that a probe learns that the gateway is starting; GraphQL is served when it can be. */
+export async function listen(options: HttpServerOptions): Promise<HttpServer> {
+  let graphql: GraphqlServer | undefined
+  let sockets: { close(): Promise<void> } | undefined
+  const server = createServer((request, response) => {
+    handle(request, response).catch(error => {
+      options.logger.error({ err: error }, 'a request failed unexpectedly')
+      if (response.headersSent) response.destroy()
+      else sendJson(response, 500, { status: 'down' })
+    })
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port, options.host, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  const { address, port, family } = server.address() as AddressInfo
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = (request.url ?? '/').split('?', 1)[0] ?? '/'
+    switch (path) {
+      case '/health/live':
+        return sendJson(response, 200, { status: 'ok' })
+      case '/health/ready': {
+        const phase = options.phase()
+        const ready = phase === 'ready' && (await options.ready())
+        return sendJson(response, ready ? 200 : 503, { status: ready ? 'ok' : 'down', phase })
+      }
+      case '/metrics': {
+        const { contentType, text } = await options.metrics()
+        response.writeHead(200, { 'content-type': contentType }).end(text)
+        return
+      }
+      case '/':
+        response.writeHead(302, { location: '/graphql' }).end()
+        return
+    }
+    const report = Object.hasOwn(options.reports, path) ? options.reports[path] : undefined
+    if (report)
+      return sendReport(
+        response,
+        options.phase() === 'starting' ? async () => ({ status: 'down', phase: 'starting' }) : report,
+      )
+    if (!graphql) {
+      const message = 'The gateway is starting; try again in a moment.'
+      return sendJson(
+        response,
+        503,
+        { errors: [{ message, extensions: { code: 'UNAVAILABLE', retryAfterMs: 1000 } }] },
+        { 'retry-after': '1' },
+      )
+    }
+    const sent = request.headers['x-request-id']
+    const requestId = typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID()
+    response.setHeader('x-request-id', requestId)
+    await graphql(request, response, { requestId, authorization: request.headers.authorization })
+  }
+
+  return {
+    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    serve(ready) {
+      graphql = ready
+      sockets = serveWebSockets(server, ready, randomUUID, options.logger)
+    },
+    async close(deadlineMs) {
+      await sockets?.close()
+      await closeServer(server, deadlineMs)
+    },
+  }
+}
+
+function closeServer(server: Server, deadlineMs: number): Promise<void> {
+  return new Promise(resolve => {
+    const cutOff = setTimeout(() => server.closeAllConnections(), deadlineMs)
+    server.close(() => {
+      clearTimeout(cutOff)
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}
+
+async function sendReport(response: ServerResponse, read: () => Promise<HealthReport>): Promise<void> {
+  const report = await read().catch((): HealthReport => ({ status: 'down' }))
+  sendJson(response, report.status === 'down' ? 503 : 200, report)
+}
+
+function sendJson(
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): void {
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'cache-control': 'no-store',
+    ...headers,
+  })
+  response.end(`${JSON.stringify(body)}\n`)
+}

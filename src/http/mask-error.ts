@@ -1,0 +1,65 @@
+import { GraphQLError } from 'graphql'
+import { isDatabaseAway } from '../database/postgres-errors.ts'
+import type { Logger } from '../shared/logger.ts'
+
+const RETRY_AFTER_MS = 1000
+
+/** Yoga's own name for a request that is no GraphQL request. */
+const CODE_BY_FOREIGN_CODE: Record<string, string> = { BAD_REQUEST: 'BAD_USER_INPUT' }
+
+/**
+ * What a client may see of an error. Expected ones carry a code of the contract; anything else is logged, once, and
+ * becomes INTERNAL with the request's id and nothing of the cause.
+ */
+export function maskError(error: unknown, requestId: string, logger: Logger): GraphQLError {
+  if (error instanceof GraphQLError) {
+    const cause = rootCause(error)
+    const code = cause.extensions?.code
+    // Without an error of ours behind it, graphql-js itself says what is wrong with a variable or an argument.
+    if (cause instanceof GraphQLError && !cause.originalError) {
+      const known = typeof code === 'string' ? (CODE_BY_FOREIGN_CODE[code] ?? code) : 'BAD_USER_INPUT'
+      return withExtensions(error, cause.message, { ...cause.extensions, code: known })
+    }
+    if (isDatabaseAway(cause)) {
+      logger.warn({ err: cause, requestId, path: error.path }, 'the database is away')
+      return withExtensions(error, 'The gateway cannot reach its database; try again in a moment.', {
+        code: 'UNAVAILABLE',
+        retryAfterMs: RETRY_AFTER_MS,
+        http: { status: 503 },
+      })
+    }
+    logger.error({ err: cause, requestId, path: error.path }, 'a request failed unexpectedly')
+    return withExtensions(error, `Something went wrong on our side. Quote the request id ${requestId}.`, {
+      code: 'INTERNAL',
+      requestId,
+    })
+  }
+  return maskError(
+    new GraphQLError('', { originalError: error instanceof Error ? error : new Error(String(error)) }),
+    requestId,
+    logger,
+  )
+}
+
+type Cause = Error & { extensions?: GraphQLError['extensions']; originalError?: unknown }
+
+/** graphql-js wraps what a resolver threw once for each level that it passes. */
+function rootCause(error: GraphQLError): Cause {
+  let cause: Cause = error
+  while (cause instanceof GraphQLError && cause.originalError) cause = cause.originalError as Cause
+  return cause
+}
+
+function withExtensions(
+  error: GraphQLError,
+  message: string,
+  extensions: Record<string, unknown>,
+): GraphQLError {
+  return new GraphQLError(message, {
+    nodes: error.nodes ?? null,
+    source: error.source ?? null,
+    positions: error.positions ?? null,
+    path: error.path ?? null,
+    extensions,
+  })
+}

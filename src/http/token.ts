@@ -1,0 +1,113 @@
+import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify, SignJWT } from 'jose'
+import { z } from 'zod'
+import type { Principal } from '../domain/users/resolve-user.ts'
+import { assertOutsideTransaction } from '../shared/transaction-scope.ts'
+
+/** Why a token is refused, in words for whoever sent it. */
+export class TokenError extends Error {
+  override readonly name = 'TokenError'
+}
+
+export interface TokenOptions {
+  /** HS256 */
+  secret: string | undefined
+  jwksUrl: string | undefined
+  issuer: string | undefined
+  audience: string | undefined
+}
+
+const Claims = z.object({
+  sub: z
+    .string('the claim sub is missing')
+    .min(1, 'the claim sub is empty')
+    .max(128, 'the claim sub has more than 128 characters'),
+  email: z
+    .string('the claim email is missing')
+    .min(3, 'the claim email is not an address')
+    .max(320, 'the claim email has more than 320 characters'),
+  roles: z.array(z.string(), 'the claim roles is not a list').default([]),
+  iss: z.string().max(512, 'the claim iss has more than 512 characters').default(''),
+})
+
+const ASYMMETRIC = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+]
+/** An address of the identity provider that does not answer must not hold every request. */
+const JWKS_TIMEOUT_MS = 5000
+
+/** Text that PostgreSQL cannot hold is in no honest token. */
+const UNSTORABLE = /[\0\p{Cs}]/u
+
+export type VerifyToken = (token: string) => Promise<Principal>
+
+/** @returns what turns a token into a principal. It throws TokenError for a token that must not be trusted. */
+export function createVerifyToken(options: TokenOptions): VerifyToken {
+  const checks = {
+    requiredClaims: ['exp'],
+    ...(options.issuer !== undefined && { issuer: options.issuer }),
+    ...(options.audience !== undefined && { audience: options.audience }),
+  }
+  const secret = options.secret === undefined ? undefined : new TextEncoder().encode(options.secret)
+  const keys: JWTVerifyGetKey | undefined =
+    options.jwksUrl === undefined
+      ? undefined
+      : createRemoteJWKSet(new URL(options.jwksUrl), { timeoutDuration: JWKS_TIMEOUT_MS })
+
+  const verify = async (token: string): Promise<JWTPayload> => {
+    if (keys) {
+      assertOutsideTransaction('fetching keys')
+      return (await jwtVerify(token, keys, { ...checks, algorithms: ASYMMETRIC })).payload
+    }
+    if (!secret) throw new Error('neither a secret nor an address of keys is set')
+    return (await jwtVerify(token, secret, { ...checks, algorithms: ['HS256'] })).payload
+  }
+
+  return async token => {
+    let payload: JWTPayload
+    try {
+      payload = await verify(token)
+    } catch (error) {
+      if (error instanceof errors.JWTExpired) throw new TokenError('The token has expired: get a new one.')
+      if (error instanceof errors.JWTClaimValidationFailed)
+        throw new TokenError(`The token is not for this gateway: its claim ${error.claim} does not fit.`)
+      if (error instanceof errors.JWKSTimeout || !(error instanceof errors.JOSEError)) throw error
+      throw new TokenError('The token is malformed, or signed with another key.')
+    }
+    const claims = Claims.safeParse(payload)
+    if (!claims.success) throw new TokenError(`The token does not fit: ${claims.error.issues[0]?.message}.`)
+    const { sub, email, roles, iss } = claims.data
+    if ([sub, email, iss].some(text => UNSTORABLE.test(text)))
+      throw new TokenError('The token does not fit: a claim has characters that no id has.')
+    return {
+      issuer: iss,
+      subject: sub,
+      email,
+      roles: (['ADMIN', 'SERVICE'] as const).filter(role => roles.includes(role)),
+    }
+  }
+}
+
+/** The user of the development token, and of the demo data. */
+export const DEMO_USER = { subject: 'demo', email: 'demo@tributary.example' } as const
+
+/** A token for trying things out. Outside production only: it is printed, and filled into GraphiQL. */
+export function createDevelopmentToken(options: TokenOptions & { secret: string }): Promise<string> {
+  const token = new SignJWT({ email: DEMO_USER.email })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject(DEMO_USER.subject)
+    .setIssuedAt()
+    .setExpirationTime('30d')
+  if (options.issuer !== undefined) token.setIssuer(options.issuer)
+  if (options.audience !== undefined) token.setAudience(options.audience)
+  return token.sign(new TextEncoder().encode(options.secret))
+}

@@ -1,0 +1,55 @@
+import type { Server } from 'node:http'
+import type { GraphQLError } from 'graphql'
+import { useServer } from 'graphql-ws/use/ws'
+import { WebSocketServer } from 'ws'
+import type { Logger } from '../shared/logger.ts'
+import { type GraphqlServer, MAX_BODY_BYTES, type ServerContext } from './graphql-server.ts'
+import { maskError } from './mask-error.ts'
+
+/** What Yoga's enveloped executor hands through graphql-ws' arguments. */
+interface Enveloped {
+  execute(args: unknown): never
+  subscribe(args: unknown): never
+}
+
+/** Queries, mutations and subscriptions over `graphql-transport-ws`, through the same plugins as over HTTP. */
+export function serveWebSockets(
+  server: Server,
+  graphql: GraphqlServer,
+  newRequestId: () => string,
+  logger: Logger,
+): { close(): Promise<void> } {
+  const sockets = new WebSocketServer({ server, path: '/graphql', maxPayload: MAX_BODY_BYTES })
+  const disposable = useServer<{ authorization?: unknown }>(
+    {
+      execute: args => (args as unknown as { rootValue: Enveloped }).rootValue.execute(args),
+      subscribe: args => (args as unknown as { rootValue: Enveloped }).rootValue.subscribe(args),
+      onSubscribe: async (connection, _id, params) => {
+        const { authorization } = connection.connectionParams ?? {}
+        const initial: ServerContext = {
+          requestId: newRequestId(),
+          authorization: typeof authorization === 'string' ? authorization : undefined,
+        }
+        const enveloped = graphql.getEnveloped({ ...initial, params } as never)
+        try {
+          const document = enveloped.parse(params.query)
+          const errors = enveloped.validate(enveloped.schema, document)
+          if (errors.length > 0) return errors as GraphQLError[]
+          return {
+            schema: enveloped.schema,
+            operationName: params.operationName,
+            document,
+            variableValues: params.variables,
+            contextValue: await enveloped.contextFactory(),
+            rootValue: { execute: enveloped.execute, subscribe: enveloped.subscribe },
+          } as never
+        } catch (error) {
+          // An operation that is refused must not end the socket, and the other operations on it.
+          return [maskError(error, initial.requestId, logger)]
+        }
+      },
+    },
+    sockets,
+  )
+  return { close: async () => disposable.dispose() }
+}

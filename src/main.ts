@@ -1,0 +1,80 @@
+import { ConfigError, readConfig } from './config.ts'
+import { EmbeddedPostgresError, startEmbeddedPostgres } from './database/embedded-postgres.ts'
+import { MigrationError } from './database/migrate.ts'
+import { startGateway } from './gateway.ts'
+import { keptSecret } from './http/kept-secret.ts'
+import { createRulesGenerator } from './providers/rules/rules-generator.ts'
+import { createLogger, type Logger } from './shared/logger.ts'
+import { collectProcessMetrics, createMetrics } from './shared/metrics.ts'
+
+/** Expected reasons not to start: one clear message, no stack. */
+const EXPECTED = [ConfigError, EmbeddedPostgresError, MigrationError]
+
+let logger: Logger | undefined
+try {
+  await main()
+} catch (error) {
+  const known = EXPECTED.some(type => error instanceof type)
+    ? (error as Error).message
+    : explain(error as NodeJS.ErrnoException)
+  if (known) process.stderr.write(`\n${known}\n\n`)
+  else if (logger) logger.fatal({ err: error }, 'the gateway could not start')
+  else console.error(error)
+  process.exit(1)
+}
+
+async function main(): Promise<void> {
+  const config = readConfig()
+  logger = createLogger({ level: config.logLevel, format: config.logFormat })
+  const log = logger
+  const stopping = new AbortController()
+  const signals = ['SIGTERM', 'SIGINT'] as const
+  let asked = 0
+  for (const signal of signals) {
+    process.on(signal, () => {
+      // Who asks twice does not want to wait.
+      if (++asked > 1) process.exit(1)
+      log.info(`${signal}: draining; once more ends at once`)
+      stopping.abort()
+    })
+  }
+
+  const metrics = createMetrics()
+  collectProcessMetrics(metrics)
+  const embedded = config.databaseUrl
+    ? undefined
+    : await startEmbeddedPostgres({ dataDir: config.dataDir, log: message => log.info(message) })
+  try {
+    const secret =
+      config.jwt.secret ?? (config.jwt.jwksUrl ? undefined : await keptSecret(config.dataDir, 'jwt-secret'))
+    const gateway = await startGateway({
+      config,
+      databaseUrl: config.databaseUrl ?? embedded?.url ?? '',
+      jwtSecret: secret,
+      generator: createRulesGenerator(),
+      logger: log,
+      metrics,
+    })
+    log.info(`listening on ${gateway.url}`)
+    if (config.graphiql) log.info(`GraphiQL: ${gateway.url}/graphql`)
+    if (gateway.developmentToken) log.info(`development token: ${gateway.developmentToken}`)
+    if (!stopping.signal.aborted)
+      await new Promise(resolve => stopping.signal.addEventListener('abort', resolve))
+    await gateway.close()
+    log.info('drained')
+  } finally {
+    await embedded?.stop()
+  }
+  process.exit(0)
+}
+
+function explain(error: NodeJS.ErrnoException & { port?: number }): string | undefined {
+  if (error.code === 'EADDRINUSE')
+    return `Port ${error.port} is taken. Set PORT to another one; PORT=0 takes a free one.`
+  if (error.code === 'ECONNREFUSED')
+    return 'No database answers at DATABASE_URL. Start it, or leave DATABASE_URL away for the embedded one.'
+  if (error.code === '28P01' || error.code === '28000')
+    return 'The database refuses the user or the password in DATABASE_URL.'
+  if (error.code === '3D000') return 'The database that DATABASE_URL names does not exist: create it first.'
+  return undefined
+}

@@ -1,0 +1,93 @@
+import type { ObjectRef } from '@pothos/core'
+import type { KeysetPage } from '../database/keyset.ts'
+import { builder } from './builder.ts'
+import { badUserInput } from './context.ts'
+
+/** A page of a list, newest first, as the Relay connections specification wants it. */
+export interface Connection<Row> {
+  rows: Row[]
+  hasNextPage: boolean
+  hasPreviousPage: boolean
+  /** Counted only when it is selected. */
+  countAll: () => Promise<number>
+}
+
+interface KeysetRow {
+  id: string
+  createdAt: Date
+}
+
+const MAX_PAGE_SIZE = 100
+
+function encodeCursor(row: KeysetRow): string {
+  return Buffer.from(`${row.createdAt.toISOString()} ${row.id}`).toString('base64url')
+}
+
+function decodeCursor(cursor: string): { at: Date; id: string } {
+  const [, at, id] =
+    /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([0-9a-f-]{36})$/.exec(
+      Buffer.from(cursor, 'base64url').toString(),
+    ) ?? []
+  const date = new Date(at ?? '')
+  if (!id || Number.isNaN(date.getTime())) throw badUserInput('after: expected a cursor of this list')
+  return { at: date, id }
+}
+
+/** @throws GraphQLError BAD_USER_INPUT that names the argument. */
+export async function keysetConnection<Row extends KeysetRow>(
+  args: { first?: number | null | undefined; after?: string | null | undefined },
+  find: (page: KeysetPage) => Promise<Row[]>,
+  countAll: () => Promise<number>,
+): Promise<Connection<Row>> {
+  const first = args.first ?? 20
+  if (first < 1 || first > MAX_PAGE_SIZE) throw badUserInput(`first: expected 1 to ${MAX_PAGE_SIZE}`)
+  const after = args.after ? decodeCursor(args.after) : undefined
+  // One row more tells whether there is a next page.
+  const rows = await find({ after, limit: first + 1 })
+  return {
+    rows: rows.slice(0, first),
+    hasNextPage: rows.length > first,
+    hasPreviousPage: after !== undefined,
+    countAll,
+  }
+}
+
+interface PageInfo {
+  hasNextPage: boolean
+  hasPreviousPage: boolean
+  startCursor: string | null
+  endCursor: string | null
+}
+
+const PageInfoType = builder.pageInfoRef()
+
+type BuilderTypes = typeof builder extends PothosSchemaTypes.SchemaBuilder<infer Types> ? Types : never
+
+/** The types `<Name>Connection` and `<Name>Edge`. */
+export function connectionType<Row extends KeysetRow>(name: string, node: ObjectRef<BuilderTypes, Row>) {
+  const Edge = builder.objectRef<Row>(`${name}Edge`).implement({
+    fields: t => ({
+      node: t.field({ type: node, resolve: row => row as never }),
+      cursor: t.string({ resolve: encodeCursor }),
+    }),
+  })
+  return builder.objectRef<Connection<Row>>(`${name}Connection`).implement({
+    fields: t => ({
+      edges: t.field({ type: [Edge], resolve: connection => connection.rows }),
+      nodes: t.field({ type: [node], resolve: connection => connection.rows as never }),
+      pageInfo: t.field({
+        type: PageInfoType,
+        resolve: ({ rows, hasNextPage, hasPreviousPage }): PageInfo => {
+          const [start, end] = [rows[0], rows.at(-1)]
+          return {
+            hasNextPage,
+            hasPreviousPage,
+            startCursor: start ? encodeCursor(start) : null,
+            endCursor: end ? encodeCursor(end) : null,
+          }
+        },
+      }),
+      totalCount: t.int({ resolve: connection => connection.countAll() }),
+    }),
+  })
+}

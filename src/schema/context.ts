@@ -1,0 +1,53 @@
+import { GraphQLError } from 'graphql'
+import type { RunOnce } from '../coordination/run-once.ts'
+import type { RunWatch } from '../coordination/run-watch.ts'
+import type { DatabaseClient } from '../database/client.ts'
+import type { RunTransaction } from '../database/transaction.ts'
+import type { RequestAnalysis } from '../domain/analyses/request-analysis.ts'
+import type { Role, Viewer } from '../domain/users/resolve-user.ts'
+import type { Logger } from '../shared/logger.ts'
+import type { Metrics } from '../shared/metrics.ts'
+import type { Loaders } from './loaders.ts'
+
+/** What all requests share. */
+export interface Services {
+  readonly db: DatabaseClient
+  readonly transaction: RunTransaction
+  readonly runOnce: RunOnce
+  readonly runWatch: RunWatch
+  readonly requestAnalysis: RequestAnalysis
+  readonly dataPointThreshold: number
+  readonly now: () => Date
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+/** What one request has of its own. */
+export interface Context {
+  readonly services: Services
+  readonly requestId: string
+  readonly viewer: Viewer | null
+  /** Aborts when the client leaves. */
+  readonly signal?: AbortSignal
+  /** New for each request, and for each event of a subscription: a loader that lives on serves stale rows. */
+  loaders: Loaders
+}
+
+/** @throws GraphQLError UNAUTHENTICATED without a token. */
+export function requireViewer(context: Context): Viewer {
+  if (context.viewer) return context.viewer
+  throw new GraphQLError('Send a token: the header Authorization: Bearer <token>.', {
+    extensions: { code: 'UNAUTHENTICATED' },
+  })
+}
+
+/** @throws GraphQLError UNAUTHENTICATED without a token, FORBIDDEN without the role. */
+export function requireRole(context: Context, role: Role): Viewer {
+  const viewer = requireViewer(context)
+  if (viewer.roles.includes(role)) return viewer
+  throw new GraphQLError(`This needs the role ${role}.`, { extensions: { code: 'FORBIDDEN' } })
+}
+
+export function badUserInput(message: string): GraphQLError {
+  return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' } })
+}

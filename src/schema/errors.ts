@@ -1,0 +1,70 @@
+import type { FieldIssue } from '../domain/field-issues.ts'
+import { builder } from './builder.ts'
+
+export const ErrorCode = builder.enumType('ErrorCode', {
+  values: [
+    'INVALID_INPUT',
+    'NOT_FOUND',
+    'CONFLICT',
+    'IDEMPOTENCY_KEY_REUSED',
+    'INVALID_TRANSITION',
+    'GENERATION_FAILED',
+    'LOCK_TIMEOUT',
+    'CREDENTIALS_REJECTED',
+    'EMAIL_TAKEN',
+    'TOKEN_REJECTED',
+    'UNAVAILABLE',
+  ] as const,
+})
+type Code = typeof ErrorCode.$inferType
+
+/** An expected failure, as a member of a mutation's union. */
+interface ExpectedError<Typename extends string> {
+  __typename: Typename
+  message: string
+  code: Code
+}
+
+export const ErrorInterface = builder.interfaceRef<{ message: string; code: Code }>('Error').implement({
+  description:
+    'An expected failure. Every mutation returns a union of its payload and the errors that it can end in.',
+  fields: t => ({
+    message: t.exposeString('message'),
+    code: t.expose('code', { type: ErrorCode }),
+  }),
+})
+
+const FieldIssueType = builder.objectRef<FieldIssue>('FieldIssue').implement({
+  fields: t => ({
+    path: t.exposeStringList('path'),
+    message: t.exposeString('message'),
+  }),
+})
+
+export interface InvalidInput extends ExpectedError<'InvalidInputError'> {
+  issues: FieldIssue[]
+}
+export const InvalidInputError = builder.objectRef<InvalidInput>('InvalidInputError').implement({
+  interfaces: [ErrorInterface],
+  fields: t => ({ issues: t.expose('issues', { type: [FieldIssueType] }) }),
+})
+export function invalidInput(issues: FieldIssue[]): InvalidInput {
+  const message = issues.map(issue => `${issue.path.join('.')}: ${issue.message}`).join('; ')
+  return { __typename: 'InvalidInputError', code: 'INVALID_INPUT', message, issues }
+}
+
+export interface Unavailable extends ExpectedError<'UnavailableError'> {
+  retryAt: Date | null
+}
+export const UnavailableError = builder.objectRef<Unavailable>('UnavailableError').implement({
+  interfaces: [ErrorInterface],
+  fields: t => ({ retryAt: t.expose('retryAt', { type: 'DateTime', nullable: true }) }),
+})
+export function unavailable(retryAt: Date | null): Unavailable {
+  return {
+    __typename: 'UnavailableError',
+    code: 'UNAVAILABLE',
+    message: 'Tributary cannot reach its database; try again in a moment.',
+    retryAt,
+  }
+}

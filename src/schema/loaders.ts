@@ -1,0 +1,91 @@
+import DataLoader from 'dataloader'
+import type { RunOnce } from '../coordination/run-once.ts'
+import {
+  type AnalysisRow,
+  countAnalyses,
+  findAnalysesByIds,
+  findInsightsByAnalysisIds,
+  findInsightsByIds,
+  findLatestAnalysis,
+  type InsightRow,
+} from '../database/analyses.ts'
+import type { DatabaseClient } from '../database/client.ts'
+import { findTrackingByUserIds, type TrackingRow } from '../database/tracking.ts'
+import { findUsersByIds } from '../database/users.ts'
+import type { Archetype } from '../shared/archetype.ts'
+import type { Metrics } from '../shared/metrics.ts'
+
+export type Loaders = ReturnType<typeof createLoaders>
+
+interface OfArchetype<A = Archetype> {
+  userId: string
+  archetype: A
+}
+
+export function createLoaders({
+  db,
+  runOnce,
+  metrics,
+}: {
+  db: DatabaseClient
+  runOnce: RunOnce
+  metrics: Metrics
+}) {
+  const observe = (loader: string, size: number) => {
+    metrics.loaderBatchSize.observe({ loader }, size)
+    metrics.loaderQueries.inc({ loader })
+  }
+  /** One row or none for each id. */
+  const rowById = <Row extends { id: string }>(
+    name: string,
+    find: (ids: readonly string[]) => Promise<Row[]>,
+  ) =>
+    new DataLoader<string, Row | null>(async ids => {
+      observe(name, ids.length)
+      const rowById = new Map((await find(ids)).map(row => [row.id, row]))
+      return ids.map(id => rowById.get(id) ?? null)
+    })
+  /** A list for each id. */
+  const rowsBy = <Row>(
+    name: string,
+    keyOf: (row: Row) => string,
+    find: (ids: readonly string[]) => Promise<Row[]>,
+  ) =>
+    new DataLoader<string, Row[]>(async ids => {
+      observe(name, ids.length)
+      const rowsById = Map.groupBy(await find(ids), keyOf)
+      return ids.map(id => rowsById.get(id) ?? [])
+    })
+  /** Few for each request, one statement each. */
+  const ofArchetype = <A, Value>(name: string, find: (key: OfArchetype<A>) => Promise<Value>) =>
+    new DataLoader<OfArchetype<A>, Value, string>(
+      async keys => {
+        observe(name, keys.length)
+        return Promise.all(keys.map(find))
+      },
+      { cacheKeyFn: key => `${key.userId} ${key.archetype}` },
+    )
+  return {
+    user: rowById('user', ids => findUsersByIds(db, ids)),
+    analysis: rowById('analysis', ids => findAnalysesByIds(db, ids)),
+    insight: rowById('insight', ids => findInsightsByIds(db, ids)),
+    generation: rowById('generation', ids => runOnce.findRuns(ids)),
+    insightsByAnalysis: rowsBy<InsightRow>(
+      'insightsByAnalysis',
+      row => row.analysisId,
+      ids => findInsightsByAnalysisIds(db, ids),
+    ),
+    trackingByUser: rowsBy<TrackingRow>(
+      'trackingByUser',
+      row => row.userId,
+      ids => findTrackingByUserIds(db, ids),
+    ),
+    latestAnalysis: ofArchetype<Archetype, AnalysisRow | null>(
+      'latestAnalysis',
+      async key => (await findLatestAnalysis(db, key.userId, key.archetype)) ?? null,
+    ),
+    analysisCount: ofArchetype<Archetype | null, number>('analysisCount', key =>
+      countAnalyses(db, key.userId, key.archetype),
+    ),
+  }
+}

@@ -1,0 +1,43 @@
+import { GraphQLError, type ValueNode, valueFromASTUntyped } from 'graphql'
+import { z } from 'zod'
+import type { JsonValue } from '../shared/json.ts'
+import { builder } from './builder.ts'
+
+const Instant = z.iso.datetime({ offset: true })
+const Day = z.iso.date()
+
+function parseInstant(value: unknown): Date {
+  const parsed = Instant.safeParse(value)
+  const date = parsed.success ? new Date(parsed.data) : undefined
+  if (!date || Number.isNaN(date.getTime()))
+    throw new GraphQLError('expected an instant such as 2026-01-31T10:00:03.000Z')
+  return date
+}
+
+function parseDay(value: unknown): string {
+  const parsed = Day.safeParse(value)
+  if (!parsed.success) throw new GraphQLError('expected a day such as 2026-01-31')
+  return parsed.data
+}
+
+const literal = (node: ValueNode) => valueFromASTUntyped(node)
+
+builder.scalarType('DateTime', {
+  description: 'An instant, ISO 8601 in UTC with milliseconds, e.g. 2026-01-31T10:00:03.000Z.',
+  serialize: date => date.toISOString(),
+  parseValue: parseInstant,
+  parseLiteral: node => parseInstant(literal(node)),
+})
+
+builder.scalarType('Date', {
+  description: 'A calendar day in UTC, ISO 8601, e.g. 2026-01-31.',
+  serialize: day => day,
+  parseValue: parseDay,
+  parseLiteral: node => parseDay(literal(node)),
+})
+
+builder.scalarType('JSON', {
+  description: 'Any JSON value.',
+  serialize: value => value,
+  parseValue: value => value as JsonValue,
+})

@@ -1,0 +1,16 @@
+import { lexicographicSortSchema, printSchema } from 'graphql'
+import { builder } from './builder.ts'
+import './scalars.ts'
+import './errors.ts'
+import './user.ts'
+import './analysis.ts'
+import './data-point.ts'
+import './generation.ts'
+import './request-analysis.ts'
+
+export const schema = builder.toSchema({ sortSchema: false })
+
+/** The schema as schema.graphql has it: sorted, so that a change shows as a change. */
+export function printGatewaySchema(): string {
+  return `# Printed from src/schema by \`npm run generate\`; do not edit.\n\n${printSchema(lexicographicSortSchema(schema))}\n`
+}

@@ -1,0 +1,15 @@
+/** Time of this process, as an argument so that tests can own it. Instants that are stored come from the database's clock. */
+export interface Clock {
+  /** Monotonic milliseconds; only differences mean something. */
+  nowMs(): number
+  /** Calls back once after `delayMs`; returns what cancels it. */
+  setTimer(callback: () => void, delayMs: number): () => void
+}
+
+export const systemClock: Clock = {
+  nowMs: () => performance.now(),
+  setTimer(callback, delayMs) {
+    const timer = setTimeout(callback, delayMs)
+    return () => clearTimeout(timer)
+  },
+}

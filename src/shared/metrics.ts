@@ -1,0 +1,82 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+/** From a cache hit's fraction of a millisecond to a slow generation's two minutes. */
+const SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
+
+/** What Node tells of its own process: memory, event loop, garbage collection. Once for a process. */
+export function collectProcessMetrics(metrics: Metrics): void {
+  collectDefaultMetrics({ register: metrics.registry })
+}
+
+/** The metrics of the contract that what is built so far can feed. One set for each gateway, never for the process. */
+export function createMetrics() {
+  const registry = new Registry()
+  const registers = [registry]
+  const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
+    new Counter<Label>({ name, help, labelNames: [...labelNames], registers })
+  const gauge = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
+    new Gauge<Label>({ name, help, labelNames: [...labelNames], registers })
+  const histogram = <Label extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[] = [],
+    buckets = SECONDS,
+  ) => new Histogram<Label>({ name, help, labelNames: [...labelNames], buckets, registers })
+  return {
+    registry,
+    coordinationRequests: counter(
+      'coordination_requests_total',
+      'Requests for a generation, by how they were answered',
+      ['kind', 'source'],
+    ),
+    coordinationWait: histogram('coordination_wait_seconds', 'How long a request waited for its generation', [
+      'kind',
+    ]),
+    coordinationTakeovers: counter(
+      'coordination_takeovers_total',
+      'Runs taken over from an owner that was gone or did not renew',
+      ['kind', 'cause'],
+    ),
+    coordinationFenced: counter(
+      'coordination_fenced_total',
+      'Commits refused because the lease had passed on',
+      ['kind'],
+    ),
+    runsInFlight: gauge('coordination_runs_in_flight', 'Runs that this instance owns', ['kind']),
+    providerCalls: counter('provider_calls_total', 'Calls of the generator', ['kind', 'outcome']),
+    providerSeconds: histogram('provider_call_seconds', 'Duration of a call of the generator', ['kind']),
+    transactions: counter('database_transactions_total', 'Transactions, by outcome', ['name', 'outcome']),
+    transactionSeconds: histogram(
+      'database_transaction_seconds',
+      'Duration of a transaction, retries included',
+      ['name'],
+    ),
+    /** Registers `database_pool_connections`, read from the pool whenever it is asked for. */
+    observePool(read: () => { total: number; idle: number; waiting: number }) {
+      new Gauge({
+        name: 'database_pool_connections',
+        help: 'Connections of the pool in use and idle, and callers waiting for one',
+        labelNames: ['state'],
+        registers,
+        collect() {
+          const { total, idle, waiting } = read()
+          this.set({ state: 'active' }, total - idle)
+          this.set({ state: 'idle' }, idle)
+          this.set({ state: 'waiting' }, waiting)
+        },
+      })
+    },
+    trackingUpdates: counter('tracking_updates_total', 'Writes of archetype tracking', ['outcome']),
+    graphqlRequests: counter('graphql_requests_total', 'GraphQL operations', ['operation', 'outcome']),
+    graphqlSeconds: histogram('graphql_request_seconds', 'Duration of a GraphQL operation', ['operation']),
+    subscriptionsActive: gauge('graphql_subscriptions_active', 'Open subscriptions'),
+    loaderBatchSize: histogram(
+      'loader_batch_size',
+      'Keys in a batch of a loader',
+      ['loader'],
+      [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000],
+    ),
+    loaderQueries: counter('loader_queries_total', 'Statements sent by a loader', ['loader']),
+  }
+}
+export type Metrics = ReturnType<typeof createMetrics>

@@ -1,0 +1,50 @@
+import { SignJWT } from 'jose'
+import { type Config, readConfig } from '../../src/config.ts'
+import { type Gateway, startGateway } from '../../src/gateway.ts'
+import type { Generator } from '../../src/providers/generator.ts'
+import { createLogger } from '../../src/shared/logger.ts'
+import { createMetrics, type Metrics } from '../../src/shared/metrics.ts'
+
+export const TEST_SECRET = 'a secret that is long enough for HS256'
+
+export interface TestGateway extends Gateway {
+  readonly metrics: Metrics
+}
+
+/** A gateway in this process, on a free port, with the settings that the test names. Several may share one database. */
+export async function startTestGateway(options: {
+  databaseUrl: string
+  generator: Generator
+  settings?: Record<string, string>
+  config?: Partial<Config>
+}): Promise<TestGateway> {
+  const settings = {
+    PORT: '0',
+    LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'silent',
+    JWT_SECRET: TEST_SECRET,
+    ...options.settings,
+  }
+  const config = {
+    ...readConfig({ ...settings, DATABASE_URL: options.databaseUrl }, false),
+    ...options.config,
+  }
+  const metrics = createMetrics()
+  const gateway = await startGateway({
+    config,
+    databaseUrl: options.databaseUrl,
+    jwtSecret: TEST_SECRET,
+    generator: options.generator,
+    logger: createLogger({ level: config.logLevel, format: 'json' }),
+    metrics,
+  })
+  return Object.assign(gateway, { metrics })
+}
+
+/** A token of a user who may be new; `claims` override. */
+export function tokenOf(subject: string, claims: Record<string, unknown> = {}): Promise<string> {
+  return new SignJWT({ email: `${subject}@example.com`, ...claims })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject(subject)
+    .setExpirationTime('1h')
+    .sign(new TextEncoder().encode(TEST_SECRET))
+}
