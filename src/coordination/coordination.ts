@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { DatabaseClient } from '../database/client.ts'
 import { notifyRun } from '../database/leases.ts'
 import type { RunTransaction } from '../database/transaction.ts'
+import { createRedisRunEvents } from '../redis/run-events.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
@@ -15,7 +16,12 @@ import { RunOnce } from './run-once.ts'
 import { RunWatch } from './run-watch.ts'
 
 export interface CoordinationOptions {
-  config: { coordination: 'distributed' | 'local'; leaseTtlMs: number; generationTimeoutMs: number }
+  config: {
+    coordination: 'distributed' | 'local'
+    leaseTtlMs: number
+    generationTimeoutMs: number
+    redisUrl: string | undefined
+  }
   databaseUrl: string
   client: DatabaseClient
   transaction: RunTransaction
@@ -54,13 +60,25 @@ export async function createCoordination(options: CoordinationOptions): Promise<
     : new LocalLeases({ transaction, onChange: runId => runWatch.wake(runId) })
   const runWatch = new RunWatch({ leases, clock, logger })
   const keeper = new LeaseKeeper({ leases, clock, ttlMs: config.leaseTtlMs, logger })
+  const redis =
+    distributed && config.redisUrl !== undefined
+      ? createRedisRunEvents(config.redisUrl, {
+          logger,
+          onWake: runId => runWatch.wake(runId),
+          onReconnect: () => runWatch.wakeAll(),
+        })
+      : undefined
+  // Redis carries the many small steps of a run, and PostgreSQL where there is none or it is away.
+  const publish = async (runId: string) => {
+    if (!distributed) return
+    if (redis) return redis.publish(runId).catch(() => notifyRun(client, runId))
+    await notifyRun(client, runId)
+  }
   const pilot = new Pilot({
     leases,
     keeper,
     watch: runWatch,
-    publish: async runId => {
-      if (distributed) await notifyRun(client, runId)
-    },
+    publish,
     clock,
     logger,
     metrics,
@@ -87,6 +105,7 @@ export async function createCoordination(options: CoordinationOptions): Promise<
     },
     async close() {
       pilot.handOverAll()
+      redis?.close()
       await liveness.close()
     },
   }

@@ -2,10 +2,8 @@ import type { RunSubject } from './lease.ts'
 
 /** How a flight ended, the same for all who wait for it. */
 export type FlightEnd<Result> =
-  /** `made`: by this flight, on this instance; else another instance's run made it. */
+  /** `made`: by this flight, on this instance; else by a run of somebody else. */
   | { type: 'result'; result: Result; runId: string; made: boolean }
-  /** A stored result turned out to serve. */
-  | { type: 'stored'; stored: Result }
   | { type: 'failed'; runId: string; message: string; retryable: boolean; retryAt: Date | null }
   /** Something unexpected; everyone who waits throws it. */
   | { type: 'broken'; error: unknown }

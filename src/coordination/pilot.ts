@@ -103,7 +103,7 @@ export class Pilot {
       const stored = await this.#insist(() => spec.findAgain(), signal)
       if (stored !== undefined) {
         await this.leases.withdraw(lease)
-        return { type: 'stored', stored }
+        return { type: 'result', ...stored, made: false }
       }
       const draft = await this.#make(flight, spec, lease, signal)
       return await this.#commit(spec, lease, draft, signal, log)

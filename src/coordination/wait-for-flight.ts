@@ -20,8 +20,6 @@ export async function waitForFlight<Result>(
         const source = end.made && flight.first === seat ? 'FRESH' : 'JOINED'
         return { type: 'result', result: end.result, source, runId: end.runId }
       }
-      case 'stored':
-        return { type: 'result', result: end.stored, source: 'RECENT', runId: null }
       case 'broken':
         throw end.error
       case 'failed':

@@ -1,7 +1,7 @@
-import type { AnalysisMode, InsightDraft, InsightKind } from '../providers/generator.ts'
 import type { Archetype } from '../shared/archetype.ts'
 import type { JsonValue } from '../shared/json.ts'
 import type { Queryable, Value } from './client.ts'
+import type { AnalysisMode, InsightKind } from './generated/enums.ts'
 import type { KeysetPage } from './keyset.ts'
 
 export interface AnalysisRow {
@@ -20,10 +20,16 @@ export interface AnalysisRow {
   createdAt: Date
 }
 
-export interface InsightRow extends InsightDraft {
+export interface NewInsight {
+  kind: InsightKind
+  title: string
+  body: string
+  confidence: number
+}
+
+export interface InsightRow extends NewInsight {
   id: string
   analysisId: string
-  kind: InsightKind
 }
 
 const COLUMNS = `
@@ -132,7 +138,7 @@ const INSERT_INSIGHTS = {
 export async function insertInsights(
   db: Queryable,
   analysisId: string,
-  insights: readonly InsightDraft[],
+  insights: readonly NewInsight[],
 ): Promise<void> {
   await db.query(INSERT_INSIGHTS, [analysisId, JSON.stringify(insights)])
 }

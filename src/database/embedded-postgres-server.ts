@@ -1,4 +1,5 @@
 import { type StdioOptions, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { constants, type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Account, giveToOwnerOf } from './embedded-postgres-account.ts'
@@ -7,7 +8,6 @@ import { type EmbeddedPostgresFiles, writeWhole } from './embedded-postgres-clus
 import { surroundings } from './embedded-postgres-command.ts'
 import { type Connection, connect, serves } from './embedded-postgres-connection.ts'
 import { displayPath, EmbeddedPostgresError, errorCode, orAbsent } from './embedded-postgres-error.ts'
-import { choosePort } from './embedded-postgres-port.ts'
 import { identifyProcess, isAlive, pidFilePath, readPidFile } from './embedded-postgres-postmaster.ts'
 
 /**
@@ -140,16 +140,15 @@ export async function startServer(
 ): Promise<RunningServer> {
   const { files } = options
   const known = Number(await orAbsent(readFile(files.port, 'utf8')))
-  let preferred = Number.isInteger(known) && known > 0 && known < 65_536 ? known : null
+  let port = Number.isInteger(known) && known > 0 && known < 65_536 ? known : randomPort()
   for (;;) {
-    const port = await choosePort(preferred)
     const outcome = await launch(options, port, deadline)
     if (outcome === 'ready') {
       if (port !== known) await writeWhole(files, files.port, `${port}\n`)
     } else if (performance.now() > deadline) {
       throw await withLog(files, `The embedded PostgreSQL could not be started (${outcome})`)
     } else if (outcome === 'port taken') {
-      preferred = null
+      port = randomPort()
       continue
     } else {
       await delay(retryMs)
@@ -160,6 +159,13 @@ export async function startServer(
     if (outcome === 'ready') throw await withLog(files, 'The embedded PostgreSQL started, and ended again')
   }
 }
+
+/**
+ * Below the ranges from which systems take ports for outgoing connections (Linux: from 32768), so that it is still free
+ * at the next start, and what has it in its settings (a psql, a database viewer) goes on working. Whether it is free now
+ * is found out by binding it, which the server does anyway.
+ */
+const randomPort = () => randomInt(20_000, 30_000)
 
 /** Everything but the port. On the command line, so that a new version of the gateway brings its own to old data. */
 const settings: Record<string, string> = {

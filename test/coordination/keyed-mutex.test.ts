@@ -214,6 +214,18 @@ describe('abort', () => {
     expect(waiters[3]?.state).toBe('acquired')
   })
 
+  test('one whose turn comes leaves the others under its signal hearing it', async () => {
+    const { mutex } = setUp()
+    const leaver = new AbortController()
+    const holder = await mutex.acquire('a', wait)
+    const [first, second] = [1, 2].map(() => track(mutex.acquire('a', { ...wait, signal: leaver.signal })))
+    holder.release()
+    await drained()
+    leaver.abort('gone')
+    await drained()
+    expect([first?.state, second?.error]).toEqual(['acquired', 'gone'])
+  })
+
   test('a grant that meets an abort in the same tick goes to the next', async () => {
     const { mutex, waits } = setUp()
     const leaver = new AbortController()

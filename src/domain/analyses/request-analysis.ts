@@ -144,7 +144,9 @@ export class RequestAnalysis {
         const serves = forced
           ? asked !== undefined && latest.createdAt > asked.at && latest.dataRevision >= asked.dataRevision
           : decideAnalysis({ ...facts, latest }, false, rules).type === 'reuse'
-        return serves ? this.#load(latest.id) : undefined
+        if (!serves) return undefined
+        const result = await this.#load(latest.id)
+        return { result, runId: result.analysis.generationId }
       },
 
       collect: async () => {

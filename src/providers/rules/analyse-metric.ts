@@ -1,4 +1,4 @@
-import { median, medianAbsoluteDeviation, sampleStandardDeviation } from 'simple-statistics'
+import { extent, median, medianAbsoluteDeviation, sampleStandardDeviation } from 'simple-statistics'
 import { type DailySeries, daysOf, longestSeriesDays } from './daily-series.ts'
 import type { MetricEntry } from './metric-catalogue.ts'
 import {
@@ -12,7 +12,7 @@ import {
 import { isWeekend, type UtcDay } from './utc-day.ts'
 
 export interface Trend {
-  /** The trend line on the first and the last day of the series. */
+  /** The trend line on the first and the last day of the series, and never outside of what was recorded. */
   start: number
   end: number
   pValue: number
@@ -118,8 +118,8 @@ export function analyseMetric(
     relevantChange,
     trend: hasTrend
       ? {
-          start: line.at(days[0] ?? 0),
-          end: line.at(days.at(-1) ?? 0),
+          start: within(values, line.at(days[0] ?? 0)),
+          end: within(values, line.at(days.at(-1) ?? 0)),
           pValue: mannKendallPValue(adjusted, neighbourVarianceFactor(days, residuals)),
         }
       : null,
@@ -140,6 +140,12 @@ function lastOf(usual: DailySeries, window: DailySeries): DailySeries {
 function relevantChangeOf(entry: MetricEntry, usualValue: number, spread: number): number {
   const known = Math.max(entry.relevantChange.amount, entry.relevantChange.share * Math.abs(usualValue))
   return entry.family === 'other' ? Math.max(known, spread) : known
+}
+
+/** A line of coding times may begin below 0. */
+function within(values: readonly number[], value: number): number {
+  const [from, to] = extent([...values])
+  return Math.min(Math.max(value, from), to)
 }
 
 function compareWeekend(series: DailySeries): WeekendDifference | null {

@@ -93,7 +93,7 @@ export interface CarriedMetric {
 /**
  * The days that an earlier analysis handed on. What another generator or another version wrote hands on nothing, and
  * a metric that does not fit is passed over alone.
- * @param lastDay days after it, which a wrong clock could have made, are dropped
+ * @param lastDay what goes on after it, by a clock that was wrong, is passed over too
  */
 export function readCarried(result: JsonValue, lastDay: UtcDay): Map<string, CarriedMetric> {
   const carried = new Map<string, CarriedMetric>()
@@ -120,10 +120,10 @@ export function handOn(series: DailySeries): RecentDays | null {
   return { lastDate: isoDate(last), values }
 }
 
-/** Six significant digits are more than any sensor's; 0 for -0, which JSON does not know. */
+/** Six significant digits are more than any sensor's. */
 export function toJsonNumber<Value extends number | null>(value: Value): Value
 export function toJsonNumber(value: number | null): number | null {
-  return value === null ? null : Number(value.toPrecision(6)) + 0
+  return value === null ? null : Number(value.toPrecision(6))
 }
 
 const carriedResult = z.object({
@@ -142,12 +142,10 @@ const carriedMetric = z.object({
 
 function expand({ lastDate, values }: RecentDays, latest: UtcDay): DailySeries {
   const last = parseIsoDate(lastDate)
-  if (last === null || last < latest - carriedForDays) return { days: [], values: [] }
-  const entries = values.flatMap((value, i) =>
-    value === null ? [] : [{ day: last - values.length + 1 + i, value }],
-  )
-  const past = entries.filter(({ day }) => day <= latest)
-  return { days: past.map(({ day }) => day), values: past.map(({ value }) => value) }
+  if (last === null || last > latest || last < latest - carriedForDays) return { days: [], values: [] }
+  const first = last - values.length + 1
+  const entries = values.flatMap((value, i) => (value === null ? [] : [{ day: first + i, value }]))
+  return { days: entries.map(({ day }) => day), values: entries.map(({ value }) => value) }
 }
 
 function isObject(value: unknown): boolean {

@@ -1,0 +1,68 @@
+import { expect, test } from 'vitest'
+import { ConfigError, readConfig } from '../../src/config.ts'
+
+test('defaults are those of the contract', () => {
+  expect(readConfig({}, false)).toEqual({
+    production: false,
+    host: '127.0.0.1',
+    port: 4000,
+    databaseUrl: undefined,
+    dataDir: '.data',
+    databasePoolSize: 10,
+    redisUrl: undefined,
+    jwt: { secret: undefined, jwksUrl: undefined, issuer: undefined, audience: undefined },
+    generator: 'rules',
+    generationTimeoutMs: 120_000,
+    leaseTtlMs: 15_000,
+    recentAnalysisMinutes: 10,
+    dataPointThreshold: 50,
+    lockTimeoutMs: 5000,
+    coordination: 'distributed',
+    graphiql: true,
+    corsOrigins: undefined,
+    logLevel: 'info',
+    logFormat: 'json',
+    shutdownTimeoutMs: 30_000,
+  })
+})
+
+test('one message names every bad setting', () => {
+  const read = () =>
+    readConfig(
+      {
+        PORT: '70000',
+        DATABASE_URL: 'mysql://x',
+        LEASE_TTL_MS: '-1',
+        COORDINATION: 'maybe',
+        CORS_ORIGINS: 'https://a.example/path',
+      },
+      false,
+    )
+  expect(read).toThrow(ConfigError)
+  for (const name of ['PORT', 'DATABASE_URL', 'LEASE_TTL_MS', 'COORDINATION', 'CORS_ORIGINS'])
+    expect(read).toThrow(name)
+})
+
+test('an empty setting counts as absent', () => {
+  expect(readConfig({ PORT: '', DATABASE_URL: ' ' }, false)).toMatchObject({
+    port: 4000,
+    databaseUrl: undefined,
+  })
+})
+
+test('production refuses made-up secrets, and has no GraphiQL unless it is switched on', () => {
+  expect(() => readConfig({ NODE_ENV: 'production' }, false)).toThrow('JWT_SECRET or JWT_JWKS_URL')
+  const secret = { NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32) }
+  expect(readConfig(secret, false).graphiql).toBe(false)
+  expect(readConfig({ ...secret, GRAPHIQL: 'on' }, false).graphiql).toBe(true)
+})
+
+test('a secret too short for HS256 is refused, and its value is not shown', () => {
+  expect(() => readConfig({ JWT_SECRET: 'hunter2' }, false)).toThrow('JWT_SECRET: expected 32 bytes')
+  expect(() => readConfig({ JWT_SECRET: 'hunter2' }, false)).not.toThrow('hunter2')
+})
+
+test('the log is pretty on a terminal alone', () => {
+  expect(readConfig({}, true).logFormat).toBe('pretty')
+  expect(readConfig({ LOG_FORMAT: 'json' }, true).logFormat).toBe('json')
+})
