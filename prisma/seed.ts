@@ -14,11 +14,19 @@ import { createDemoDataPoints } from './demo-data.ts'
 const config = readConfig()
 const logger = createLogger({ level: 'warn', format: config.logFormat })
 const metrics = createMetrics()
-const embedded = config.databaseUrl ? undefined : await startEmbeddedPostgres({ dataDir: config.dataDir, log: console.log })
+const embedded = config.databaseUrl
+  ? undefined
+  : await startEmbeddedPostgres({ dataDir: config.dataDir, log: console.log })
 const url = config.databaseUrl ?? embedded?.url ?? ''
 try {
   await migrate(url, console.log)
-  const client = createDatabaseClient({ url, poolSize: 1, lockTimeoutMs: config.lockTimeoutMs, logger, metrics })
+  const client = createDatabaseClient({
+    url,
+    poolSize: 1,
+    lockTimeoutMs: config.lockTimeoutMs,
+    logger,
+    metrics,
+  })
   try {
     const { user } = await resolveUser(client, { issuer: config.jwt.issuer ?? '', ...DEMO_USER, roles: [] })
     const now = () => new Date()
@@ -28,7 +36,9 @@ try {
       createDemoDataPoints({ until: now() }),
     )
     if (outcome.type === 'invalid-input') throw new Error(JSON.stringify(outcome.issues))
-    console.log(`${outcome.stored} data points stored for ${user.email}, ${outcome.duplicates} were there before`)
+    console.log(
+      `${outcome.stored} data points stored for ${user.email}, ${outcome.duplicates} were there before`,
+    )
   } finally {
     await client.close()
   }

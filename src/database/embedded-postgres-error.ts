@@ -41,6 +41,7 @@ export function explainFileError(error: unknown): unknown {
         `This user may not use ${where} (${code}): run the gateway as the user it belongs to, set DATA_DIR to ` +
           'a folder of your own, or set DATABASE_URL to a PostgreSQL 15 or later.',
       )
+    case 'ENOENT':
     case 'EROFS':
     case 'ENOSPC':
     case 'EDQUOT':

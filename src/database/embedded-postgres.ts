@@ -46,7 +46,7 @@ export interface EmbeddedPostgres {
   readonly url: string
   /** `initialised`: with new data; `started`: with those of an earlier start; `adopted`: it was running */
   readonly origin: 'initialised' | 'started' | 'adopted'
-  /** Stops the server unless another gateway uses it. Idempotent; takes 25 s at the very most, and never rejects. */
+  /** Stops the server unless another gateway uses it. Idempotent; takes some 25 s at the very most, never rejects. */
   stop(): Promise<void>
 }
 
@@ -77,7 +77,7 @@ const answerMs = 4_000
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   try {
     const files = filesOf(resolve(options.dataDir))
-    await mkdir(files.dataDir, { recursive: true })
+    await makeFolder(files.dataDir)
     using lock = await acquireStartLock(options, files)
     if (lock !== null) return await startLocked(options, files)
     throw new EmbeddedPostgresError(
@@ -86,6 +86,16 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     )
   } catch (error) {
     throw explainFileError(error)
+  }
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true })
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
+    // Node says so of a read-only disk too; without `recursive` it says what is wrong.
+    await mkdir(path)
   }
 }
 

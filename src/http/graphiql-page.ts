@@ -1,9 +1,6 @@
-import { renderGraphiQL } from '@graphql-yoga/render-graphiql'
-
-const FIRST_QUERY = `# Welcome to Tributary. Press the play button, or Ctrl-Enter.
-#
-# The headers below hold a development token of the demo user.
-# "npm run seed" gives that user 90 days of data points.
+const FIRST_QUERY = `# Press the play button, or Ctrl-Enter.
+# The headers below hold a token of the demo user;
+# npm run seed gives that user 90 days of data.
 
 mutation FirstAnalysis {
   requestAnalysis(input: { archetype: FOUNDATION_BUILDER }) {
@@ -35,7 +32,9 @@ mutation FirstAnalysis {
 `
 
 /** Served whole from the package: the page asks no other host for anything. */
-export function renderGraphiqlPage(developmentToken: string | undefined): string {
+export async function renderGraphiqlPage(developmentToken: string | undefined): Promise<string> {
+  // 50 MB of the process that only who opens the page should pay for.
+  const { renderGraphiQL } = await import('@graphql-yoga/render-graphiql')
   return renderGraphiQL({
     title: 'Tributary',
     defaultQuery: FIRST_QUERY,

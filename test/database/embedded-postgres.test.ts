@@ -40,7 +40,7 @@ import { acquireFileLock } from '../../src/database/embedded-postgres-lock.ts'
 import { identifyProcess } from '../../src/database/embedded-postgres-postmaster.ts'
 import { findRunningServer } from '../../src/database/embedded-postgres-server.ts'
 
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 const isRoot = process.geteuid?.() === 0
 const run = promisify(execFile)
@@ -193,7 +193,7 @@ function attempt(action: () => void): void {
 }
 
 async function until(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
-  const deadline = performance.now() + 10_000
+  const deadline = performance.now() + 20_000
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`)
     await delay(10)

@@ -74,7 +74,7 @@ const fewestWeekdays = 8
 /** With fewer, the noise is known too badly to call a day wild. */
 const fewestOutlierDays = 20
 /** About 1 in 2,000,000 days of normal noise. Days of people have fatter tails than that: the usual 3.5 finds chance. */
-const outlierDistance = 5
+export const outlierDistance = 5
 /** An unusual day stands apart, and is not just the last of a long tail: so many times as far out as the next. */
 const outlierGap = 1.75
 const fewestUsualDays = 6

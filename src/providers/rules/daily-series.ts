@@ -27,7 +27,7 @@ const perDay = { sum, mean, max } satisfies Record<MetricEntry['perDay'], (value
 /** A series longer than a year says nothing more about habits of today, and its pairs grow with the square. */
 export const longestSeriesDays = 366
 
-/** The same record whatever the order of the points. */
+/** The same record whatever the order of the points: simple-statistics adds up with Kahan and Babuska's correction. */
 export function recordMetric(
   metric: string,
   entry: MetricEntry,
@@ -69,7 +69,7 @@ function dailySeries(
 ): DailySeries {
   const byDay = Map.groupBy(points, point => utcDayOf(point.recordedAt))
   const days = [...byDay.keys()].sort((a, b) => a - b)
-  const valuesOf = (day: UtcDay) => (byDay.get(day) ?? []).map(point => point.value).sort((a, b) => a - b)
+  const valuesOf = (day: UtcDay) => (byDay.get(day) ?? []).map(point => point.value)
   const complete = entry.perDay === 'sum' ? withoutCutDays(days, byDay, window) : days
   if (complete.length > 0 || days.length === 0) {
     return { days: complete, values: complete.map(day => perDay[entry.perDay](valuesOf(day))) }

@@ -1,4 +1,4 @@
-import type { MetricStatistics } from './analyse-metric.ts'
+import { type MetricStatistics, outlierDistance } from './analyse-metric.ts'
 import type { ArchetypeReading, FindingType } from './archetype-weights.ts'
 import type { MetricRecord } from './daily-series.ts'
 import type { Better, MetricEntry } from './metric-catalogue.ts'
@@ -185,7 +185,7 @@ function outliersIn({ outliers, series }: MetricStatistics, better: Better): Can
     type: 'outliers',
     // Single days are no strength, however good they look.
     judgement: allBad ? 'bad' : 'neutral',
-    effect: Math.max(...outliers.map(({ distance }) => Math.abs(distance))) / 5,
+    effect: Math.max(...outliers.map(({ distance }) => Math.abs(distance))) / outlierDistance,
     days: series.days.length,
   }
 }

@@ -44,8 +44,10 @@ export function recommendRecording(reading: ArchetypeReading): WeighedInsight[] 
       kind: 'RECOMMENDATION',
       title: rank === 0 ? `Record your ${name} first` : `Then record your ${name}`,
       body:
-        `${reading.advise(`record your ${name} every day for a week`)} Seven days give a first reading, ` +
-        `and from two weeks on a direction can be told from chance.`,
+        rank === 0
+          ? `${reading.advise(`record your ${name} every day for a week`)} Seven days give a first reading, and from ` +
+            `two weeks on a direction can be told from chance.`
+          : `Beside it, your ${name} tells the most for a ${reading.name}.`,
       confidence: 0.3 - 0.05 * rank,
       weight: 1,
       finding: null,
@@ -127,7 +129,7 @@ function nothingFound(metrics: readonly AnalysedMetric[]): WeighedInsight {
     return {
       kind: 'RECOMMENDATION',
       title: 'Pick up recording again',
-      body: `Nothing new has come in since your last analysis. Your usual ${names} stay known for when it does.`,
+      body: `Nothing new has come in since your last analysis. What is usual for your ${names} stays known for when it does.`,
       confidence: 0.2,
       ...whole,
     }

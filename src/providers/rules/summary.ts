@@ -3,7 +3,7 @@ import { fewestTrendDays } from './analyse-metric.ts'
 import type { ArchetypeReading } from './archetype-weights.ts'
 import { textOf } from './finding-text.ts'
 import type { AnalysedMetric, Finding } from './findings.ts'
-import { countText, daysText, uncapitalised } from './wording.ts'
+import { countText, lastDaysText, uncapitalised } from './wording.ts'
 
 /** Two to four sentences: what was read, what stands out, what goes well, what to do first. */
 export function summarise(
@@ -31,11 +31,11 @@ function whatWasRead(
   if (points.length === 0) {
     return mode === 'FOLLOW_UP' && metrics.length > 0
       ? 'No new data points have arrived since your last analysis, so what is usual for you stands as it was.'
-      : `There are no data points of the last ${daysText(windowDays)} yet to read for a ${reading.name}.`
+      : `There are no data points of ${lastDaysText(windowDays)} yet to read for a ${reading.name}.`
   }
   return (
     `Read for a ${reading.name}: ${countText(points.length, 'data point')} in ${countText(recorded, 'metric')} ` +
-    `from the last ${daysText(windowDays)}.`
+    `from ${lastDaysText(windowDays)}.`
   )
 }
 

@@ -32,6 +32,11 @@ export function daysText(days: number): string {
   return days === 1 ? '1 day' : `${days} days`
 }
 
+/** "the last day", "the last 7 days". */
+export function lastDaysText(days: number): string {
+  return days === 1 ? 'the last day' : `the last ${days} days`
+}
+
 export function countText(count: number, noun: string): string {
   return `${numberText(count, 1)} ${count === 1 ? noun : `${noun}s`}`
 }

@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest'
+import { expectOneResult } from '../support/process-callers.ts'
+import type { ProcessGateway } from '../support/process-gateway.ts'
+import { createScene, type Scene } from '../support/process-scene.ts'
+import { until } from '../support/until.ts'
+
+const startThree = (scene: Scene) => Promise.all([scene.start('a'), scene.start('b'), scene.start('c')])
+
+async function callersWait(gateways: readonly ProcessGateway[], count: number): Promise<void> {
+  let waiters: number[] = []
+  await until(
+    async () => {
+      waiters = (await Promise.all(gateways.map(gateway => gateway.health()))).map(health => health.waiters)
+      return waiters.reduce((sum, some) => sum + some, 0) === count
+    },
+    { what: `${count} callers to wait` },
+  ).catch(error => {
+    throw new Error(`${(error as Error).message}; waiting are ${waiters.join(', ')}`, { cause: error })
+  })
+}
+
+test('runs the provider once when 60 callers on three processes ask together', async () => {
+  const scene = await createScene()
+  const gateways = await startThree(scene)
+  const user = await scene.user(gateways[0], 'runner')
+
+  const callers = gateways.flatMap(gateway => scene.call(gateway, user, 20))
+  await callersWait(gateways, 60)
+  const only = await scene.provider.called(1)
+  only.answer()
+  const { answer, sources } = await expectOneResult(callers)
+  expect(sources).toEqual({ FRESH: 1, JOINED: 59 })
+  expect(answer.generation).toMatchObject({ state: 'SUCCEEDED', epoch: 1, progress: 1 })
+  expect(answer.tracking.analysisCount).toBe(1)
+  // The one whose own generation it was is on the instance that made it.
+  const fresh = callers.find(({ end }) => end?.type === 'answer' && end.answer.source === 'FRESH')
+  expect(fresh?.gateway.name).toBe(only.request.instance)
+
+  await scene.expectConsistent()
+  expect(scene.provider.calls).toHaveLength(1)
+  expect(await scene.database.query('SELECT summary FROM analyses')).toEqual([
+    { summary: 'answer 1 for runner' },
+  ])
+  expect(await scene.database.query('SELECT state, epoch FROM leases')).toEqual([
+    { state: 'SUCCEEDED', epoch: 1 },
+  ])
+  for (const gateway of gateways)
+    expect(await gateway.health()).toMatchObject({ flights: 0, waiters: 0, ownedRuns: 0 })
+})
+
+test('runs the provider once for each of 20 keys with 5 callers on three processes', async () => {
+  const scene = await createScene()
+  const gateways = await startThree(scene)
+  const users = await Promise.all(
+    Array.from({ length: 20 }, (_, index) => scene.user(gateways[index % 3] ?? gateways[0], `user_${index}`)),
+  )
+
+  const callersByUser = users.map((user, index) =>
+    Array.from({ length: 5 }, (_, turn) =>
+      scene.call(gateways[(index + turn) % 3] ?? gateways[0], user),
+    ).flat(),
+  )
+  await callersWait(gateways, 100)
+  await scene.provider.called(20)
+  for (const call of scene.provider.calls) call.answer()
+  for (const [index, callers] of callersByUser.entries()) {
+    const { answer, sources } = await expectOneResult(callers)
+    expect(sources).toEqual({ FRESH: 1, JOINED: 4 })
+    expect(answer.analysis.summary).toMatch(new RegExp(`for ${users[index]?.name}$`))
+  }
+
+  await scene.expectConsistent()
+  expect(scene.provider.calls).toHaveLength(20)
+  for (const { name } of users) expect(scene.provider.callsFor(name)).toHaveLength(1)
+  expect(await scene.database.query('SELECT count(*)::int AS rows FROM analyses')).toEqual([{ rows: 20 }])
+  expect(await scene.database.query('SELECT DISTINCT state, epoch FROM leases')).toEqual([
+    { state: 'SUCCEEDED', epoch: 1 },
+  ])
+})

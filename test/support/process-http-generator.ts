@@ -1,0 +1,57 @@
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
+import type { ReadableStream } from 'node:stream/web'
+import {
+  type AnalysisDraft,
+  type AnalysisInput,
+  type GenerationContext,
+  GenerationError,
+  type Generator,
+} from '../../src/providers/generator.ts'
+import type { ProviderLine, ProviderRequest } from './process-provider.ts'
+
+/**
+ * Asks the test's provider over HTTP, as a gateway asks a model. The run is told to the provider by the metric of its
+ * data points: a generator is not told whose analysis it makes.
+ */
+export class HttpGenerator implements Generator {
+  readonly name = 'http'
+  readonly #url: string
+  readonly #instance: string
+
+  constructor(options: { url: string; instance: string }) {
+    this.#url = options.url
+    this.#instance = options.instance
+  }
+
+  async generateAnalysis(input: AnalysisInput, context: GenerationContext): Promise<AnalysisDraft> {
+    const request: ProviderRequest = {
+      instance: this.#instance,
+      key: input.points[0]?.metric ?? input.archetype,
+      mode: input.mode,
+      points: input.points.length,
+    }
+    try {
+      return await this.#ask(request, context)
+    } catch (error) {
+      if (error instanceof GenerationError || context.signal.aborted) throw error
+      throw new GenerationError('The provider could not be reached.', { retryable: true, cause: error })
+    }
+  }
+
+  async #ask(
+    request: ProviderRequest,
+    { signal, reportProgress }: GenerationContext,
+  ): Promise<AnalysisDraft> {
+    const response = await fetch(this.#url, { method: 'POST', body: JSON.stringify(request), signal })
+    if (!response.ok || !response.body) throw new Error(`the provider answered ${response.status}`)
+    const body = Readable.fromWeb(response.body as ReadableStream<Uint8Array>)
+    for await (const text of createInterface(body)) {
+      const line = JSON.parse(text) as ProviderLine
+      if ('draft' in line) return line.draft
+      if ('error' in line) throw new GenerationError(line.error, { retryable: line.retryable })
+      reportProgress(line.progress)
+    }
+    throw new Error('the provider hung up')
+  }
+}
