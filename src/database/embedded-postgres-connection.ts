@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { superuser } from './embedded-postgres-cluster.ts'
 
@@ -10,6 +9,8 @@ export interface Connection {
   readonly lost: boolean
   /** Called once, also when it was lost before. Not called for `close`. */
   onLost(listener: () => void): void
+  /** From now on the process waits for what is asked: for the last questions before the end. */
+  keepProcessAlive(): void
   close(): Promise<void>
 }
 
@@ -67,9 +68,15 @@ export async function connect(options: {
       if (lost) listener()
       else listeners.push(listener)
     },
+    keepProcessAlive() {
+      socket.ref()
+    },
     async close() {
       closed = true
-      await Promise.race([client.end().catch(() => {}), delay(closeTimeoutMs, undefined, { ref: false })])
+      socket.ref()
+      const cutOff = setTimeout(() => socket.destroy(), closeTimeoutMs)
+      await client.end().catch(() => {})
+      clearTimeout(cutOff)
       socket.destroy()
     },
   }

@@ -42,6 +42,7 @@ export class Hold {
     try {
       if (this.#connection.lost) this.#connection = await this.#reconnect()
       const { client } = this.#connection
+      this.#connection.keepProcessAlive()
       await client.query('SELECT pg_advisory_unlock_shared($1, $2)', holdLock)
       const { rows } = await client.query<{ alone: boolean }>(
         'SELECT pg_try_advisory_lock($1, $2) AS alone',

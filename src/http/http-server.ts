@@ -20,7 +20,7 @@ export interface HttpServerOptions {
 export interface HttpServer {
   readonly url: string
   serve(graphql: GraphqlServer): void
-  /** Takes no more requests, waits for those under way until `deadlineMs` is over, then cuts them off. */
+  /** Idempotent. Takes no more requests, waits for those under way until `deadlineMs` is over, then cuts them off. */
   close(deadlineMs: number): Promise<void>
 }
 
@@ -31,6 +31,7 @@ const REQUEST_ID = /^[\w.:-]{1,128}$/
 export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   let graphql: GraphqlServer | undefined
   let sockets: { close(): Promise<void> } | undefined
+  let closed: Promise<void> | undefined
   const server = createServer((request, response) => {
     handle(request, response).catch(error => {
       options.logger.error({ err: error }, 'a request failed unexpectedly')
@@ -93,9 +94,12 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
       graphql = ready
       sockets = serveWebSockets(server, ready, randomUUID, options.logger)
     },
-    async close(deadlineMs) {
-      await sockets?.close()
-      await closeServer(server, deadlineMs)
+    close(deadlineMs) {
+      closed ??= (async () => {
+        await sockets?.close()
+        await closeServer(server, deadlineMs)
+      })()
+      return closed
     },
   }
 }

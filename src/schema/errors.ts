@@ -53,6 +53,15 @@ export function invalidInput(issues: FieldIssue[]): InvalidInput {
   return { __typename: 'InvalidInputError', code: 'INVALID_INPUT', message, issues }
 }
 
+export const IdempotencyKeyReusedError = builder
+  .objectRef<ExpectedError<'IdempotencyKeyReusedError'>>('IdempotencyKeyReusedError')
+  .implement({ interfaces: [ErrorInterface] })
+export function idempotencyKeyReused(): ExpectedError<'IdempotencyKeyReusedError'> {
+  const message =
+    'input.idempotencyKey: this key came with another input before; take a new one for a new request'
+  return { __typename: 'IdempotencyKeyReusedError', code: 'IDEMPOTENCY_KEY_REUSED', message }
+}
+
 export interface Unavailable extends ExpectedError<'UnavailableError'> {
   retryAt: Date | null
 }

@@ -6,7 +6,9 @@ import { type Context, requireViewer } from './context.ts'
 import {
   type ErrorCode,
   ErrorInterface,
+  IdempotencyKeyReusedError,
   InvalidInputError,
+  idempotencyKeyReused,
   invalidInput,
   UnavailableError,
   unavailable,
@@ -84,6 +86,7 @@ const RequestAnalysisInput = builder.inputType('RequestAnalysisInput', {
       description:
         'How long to wait for a run before answering GenerationPending, in milliseconds. Null waits to the end.',
     }),
+    idempotencyKey: t.string({ required: false }),
   }),
 })
 
@@ -93,13 +96,12 @@ const RequestAnalysisResult = builder.unionType('RequestAnalysisResult', {
     GenerationPending,
     GenerationFailedError,
     InvalidInputError,
+    IdempotencyKeyReusedError,
     UnavailableError,
   ],
   resolveType: value => value.__typename,
 })
 
-/** Longer than any generation may take: who would wait for longer should follow the run instead. */
-const MAX_WAIT_MS = 600_000
 /** A database that is away is back within seconds, or not soon. */
 const RETRY_UNAVAILABLE_MS = 1000
 
@@ -114,6 +116,10 @@ async function toResult(outcome: RequestAnalysisOutcome, context: Context) {
     }
     case 'failed':
       return { ...outcome, __typename: 'GenerationFailedError' as const, code: 'GENERATION_FAILED' as const }
+    case 'invalid-input':
+      return invalidInput(outcome.issues)
+    case 'idempotency-key-reused':
+      return idempotencyKeyReused()
     case 'unavailable':
       return unavailable(new Date(context.services.now().getTime() + RETRY_UNAVAILABLE_MS))
   }
@@ -125,15 +131,12 @@ builder.mutationField('requestAnalysis', t =>
     args: { input: t.arg({ type: RequestAnalysisInput }) },
     resolve: async (_root, { input }, context) => {
       const viewer = requireViewer(context)
-      const waitMs = input.waitMs ?? null
-      if (waitMs !== null && (waitMs < 0 || waitMs > MAX_WAIT_MS)) {
-        return invalidInput([{ path: ['input', 'waitMs'], message: `expected 0 to ${MAX_WAIT_MS}` }])
-      }
       const outcome = await context.services.requestAnalysis.execute({
         userId: viewer.user.id,
         archetype: input.archetype,
         forceRefresh: input.forceRefresh ?? false,
-        waitMs,
+        waitMs: input.waitMs ?? null,
+        idempotencyKey: input.idempotencyKey ?? null,
         ...(context.signal && { signal: context.signal }),
       })
       return toResult(outcome, context)

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -76,6 +76,8 @@ async function postgresPids(dataDir: string): Promise<number[]> {
 }
 
 const dataDir = await mkdtemp(join(tmpdir(), 'tributary-bench-'))
+// As root the database runs under another account, which must get in.
+await chmod(dataDir, 0o755)
 try {
   const starts: Start[] = []
   for (let round = 0; round <= ROUNDS; round++) starts.push(await measure(dataDir))

@@ -1,7 +1,11 @@
 import {
+  astFromValue,
   type GraphQLArgument,
   type GraphQLInputField,
+  type GraphQLInputObjectType,
+  type GraphQLInterfaceType,
   type GraphQLNamedType,
+  type GraphQLObjectType,
   type GraphQLSchema,
   isEnumType,
   isInputObjectType,
@@ -11,7 +15,7 @@ import {
   isRequiredInputField,
   isSpecifiedScalarType,
   isUnionType,
-  astFromValue,
+  OperationTypeNode,
   print,
 } from 'graphql'
 
@@ -27,84 +31,134 @@ export interface SchemaComparison {
  * `Type.field(arg:)`, `Input.field`, `Union | Member`, `Enum.VALUE` and `Type implements Interface`.
  */
 export function compareSchemas(contract: GraphQLSchema, schema: GraphQLSchema): SchemaComparison {
-  const found: SchemaComparison = { missing: [], differences: [] }
-  for (const [what, root] of [
-    ['query', (of: GraphQLSchema) => of.getQueryType()],
-    ['mutation', (of: GraphQLSchema) => of.getMutationType()],
-    ['subscription', (of: GraphQLSchema) => of.getSubscriptionType()],
-  ] as const) {
-    const [expected, actual] = [root(contract), root(schema)]
-    if (expected && actual) same(found, what, 'type', expected.name, actual.name)
+  const findings = new Findings()
+  for (const operation of Object.values(OperationTypeNode)) {
+    const [expected, actual] = [contract.getRootType(operation), schema.getRootType(operation)]
+    if (expected && actual) findings.same(operation, 'type', expected.name, actual.name)
   }
   for (const expected of Object.values(contract.getTypeMap())) {
     if (expected.name.startsWith('__') || isSpecifiedScalarType(expected)) continue
-    const actual = schema.getType(expected.name)
-    if (!actual) found.missing.push(expected.name)
-    else compareTypes(found, expected, actual)
+    const actual = findings.present(expected.name, schema.getType(expected.name))
+    if (actual) compareTypes(findings, expected, actual)
   }
-  return found
+  return findings
 }
 
-function compareTypes(found: SchemaComparison, expected: GraphQLNamedType, actual: GraphQLNamedType): void {
+class Findings implements SchemaComparison {
+  readonly missing: string[] = []
+  readonly differences: string[] = []
+
+  present<Thing>(coordinate: string, thing: Thing | null | undefined): Thing | undefined {
+    if (thing) return thing
+    this.missing.push(coordinate)
+    return undefined
+  }
+
+  same(coordinate: string, what: string, expected: string | undefined, actual: string | undefined): void {
+    if (expected !== actual)
+      this.differences.push(`${coordinate}: ${what} is ${actual ?? 'none'}, expected ${expected ?? 'none'}`)
+  }
+
+  /** The schema may describe what the contract does not. */
+  sameDescription(coordinate: string, expected: Described, actual: Described): void {
+    if (expected.description)
+      this.same(coordinate, 'description', quoted(expected.description), quoted(actual.description))
+  }
+
+  notRequired(coordinate: string, required: boolean): void {
+    if (required) this.differences.push(`${coordinate}: required, and not in the contract`)
+  }
+}
+
+interface Described {
+  description?: string | null | undefined
+}
+const quoted = (text: string | null | undefined) => (text ? JSON.stringify(text) : undefined)
+
+const kindOf = (type: GraphQLNamedType) => type.constructor.name
+
+function compareTypes(findings: Findings, expected: GraphQLNamedType, actual: GraphQLNamedType): void {
   const { name } = expected
-  if (!same(found, name, 'kind', kindOf(expected), kindOf(actual))) return
-  sameDescription(found, name, expected, actual)
+  findings.same(name, 'kind', kindOf(expected), kindOf(actual))
+  findings.sameDescription(name, expected, actual)
   if (isEnumType(expected) && isEnumType(actual)) {
-    each(found, expected.getValues(), value => `${name}.${value.name}`, value => actual.getValue(value.name))
+    for (const value of expected.getValues()) {
+      const coordinate = `${name}.${value.name}`
+      const its = findings.present(coordinate, actual.getValue(value.name))
+      if (its) findings.sameDescription(coordinate, value, its)
+    }
   } else if (isUnionType(expected) && isUnionType(actual)) {
-    const members = new Set(actual.getTypes().map(member => member.name))
-    for (const member of expected.getTypes()) {
-      if (!members.has(member.name)) found.missing.push(`${name} | ${member.name}`)
-    }
+    const members = actual.getTypes().map(member => member.name)
+    for (const member of expected.getTypes())
+      findings.present(`${name} | ${member.name}`, members.includes(member.name))
   } else if (isInputObjectType(expected) && isInputObjectType(actual)) {
-    const fields = Object.values(expected.getFields())
-    each(found, fields, field => `${name}.${field.name}`, field => actual.getFields()[field.name], compareInputs)
-    for (const field of Object.values(actual.getFields())) {
-      if (isRequiredInputField(field) && !expected.getFields()[field.name])
-        found.differences.push(`${name}.${field.name}: required, and not in the contract`)
-    }
-  } else if (
-    (isObjectType(expected) && isObjectType(actual)) ||
-    (isInterfaceType(expected) && isInterfaceType(actual))
-  ) {
-    compareFields(found, expected, actual)
+    compareInputObjects(findings, expected, actual)
+  } else if (isObjectType(expected) && isObjectType(actual)) {
+    compareFields(findings, expected, actual)
+  } else if (isInterfaceType(expected) && isInterfaceType(actual)) {
+    compareFields(findings, expected, actual)
   }
 }
 
-type WithFields = Extract<GraphQLNamedType, { getInterfaces(): unknown }>
-
-function compareFields(found: SchemaComparison, expected: WithFields, actual: WithFields): void {
-  const { name } = expected
-  const interfaces = new Set(actual.getInterfaces().map(implemented => implemented.name))
-  for (const implemented of expected.getInterfaces()) {
-    if (!interfaces.has(implemented.name)) found.missing.push(`${name} implements ${implemented.name}`)
-  }
-  const fields = Object.values(expected.getFields())
-  const actualFields = actual.getFields()
-  each(found, fields, field => `${name}.${field.name}`, field => actualFields[field.name], (coordinate, field, its) => {
-    same(found, coordinate, 'type', String(field.type), String(its.type))
-    const argument = (of: string) => `${coordinate}(${of}:)`
-    each(
-      found,
-      field.args,
-      ({ name }) => argument(name),
-      ({ name }) => its.args.find(other => other.name === name),
-      compareInputs,
-    )
-    for (const other of its.args) {
-      if (isRequiredArgument(other) && !field.args.some(({ name }) => name === other.name))
-        found.differences.push(`${argument(other.name)}: required, and not in the contract`)
-    }
-  })
-
-}
-
-function compareInputs(
-  this: SchemaComparison,
-  coordinate: string,
-  expected: GraphQLArgument | GraphQLInputField,
-  actual: GraphQLArgument | GraphQLInputField,
+function compareInputObjects(
+  findings: Findings,
+  expected: GraphQLInputObjectType,
+  actual: GraphQLInputObjectType,
 ): void {
-  same(this, coordinate, 'type', String(expected.type), String(actual.type))
-  same(this, coordinate, 'default', defaultOf(expected), defaultOf(actual))
+  const coordinate = (field: string) => `${expected.name}.${field}`
+  const [fields, actualFields] = [expected.getFields(), actual.getFields()]
+  for (const field of Object.values(fields)) {
+    const its = findings.present(coordinate(field.name), actualFields[field.name])
+    if (its) compareInputs(findings, coordinate(field.name), field, its)
+  }
+  for (const field of Object.values(actualFields))
+    if (!fields[field.name]) findings.notRequired(coordinate(field.name), isRequiredInputField(field))
+}
+
+function compareFields<Type extends GraphQLObjectType | GraphQLInterfaceType>(
+  findings: Findings,
+  expected: Type,
+  actual: Type,
+): void {
+  const interfaces = actual.getInterfaces().map(({ name }) => name)
+  for (const { name } of expected.getInterfaces())
+    findings.present(`${expected.name} implements ${name}`, interfaces.includes(name))
+  for (const field of Object.values(expected.getFields())) {
+    const coordinate = `${expected.name}.${field.name}`
+    const its = findings.present(coordinate, actual.getFields()[field.name])
+    if (!its) continue
+    findings.same(coordinate, 'type', String(field.type), String(its.type))
+    findings.sameDescription(coordinate, field, its)
+    compareArguments(findings, coordinate, field.args, its.args)
+  }
+}
+
+function compareArguments(
+  findings: Findings,
+  field: string,
+  expected: readonly GraphQLArgument[],
+  actual: readonly GraphQLArgument[],
+): void {
+  const coordinate = (argument: string) => `${field}(${argument}:)`
+  const named = (list: readonly GraphQLArgument[], name: string) => list.find(one => one.name === name)
+  for (const argument of expected) {
+    const its = findings.present(coordinate(argument.name), named(actual, argument.name))
+    if (its) compareInputs(findings, coordinate(argument.name), argument, its)
+  }
+  for (const argument of actual)
+    if (!named(expected, argument.name))
+      findings.notRequired(coordinate(argument.name), isRequiredArgument(argument))
+}
+
+type Input = GraphQLArgument | GraphQLInputField
+
+function compareInputs(findings: Findings, coordinate: string, expected: Input, actual: Input): void {
+  findings.same(coordinate, 'type', String(expected.type), String(actual.type))
+  findings.same(coordinate, 'default', printedDefault(expected), printedDefault(actual))
+  findings.sameDescription(coordinate, expected, actual)
+}
+
+function printedDefault({ defaultValue, type }: Input): string | undefined {
+  const literal = defaultValue === undefined ? undefined : astFromValue(defaultValue, type)
+  return literal ? print(literal) : undefined
 }

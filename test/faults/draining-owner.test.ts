@@ -1,7 +1,9 @@
-import { expect, test } from 'vitest'
+import { Agent, request } from 'node:http'
+import { expect, onTestFinished, test } from 'vitest'
+import { REQUEST_ANALYSIS } from '../support/graphql-client.ts'
 import { callersEnd, expectOneResult } from '../support/process-callers.ts'
 import { type ProcessGateway, waitersArrive } from '../support/process-gateway.ts'
-import { createScene, report, type Scene } from '../support/process-scene.ts'
+import { createScene, report, type Scene, type User } from '../support/process-scene.ts'
 import { until } from '../support/until.ts'
 
 /** An owner that has called the provider, and two callers each on it and on another instance. */
@@ -15,7 +17,7 @@ async function startRun(scene: Scene) {
     [a, 2],
     [b, 2],
   ])
-  return { a, b, ownCallers, others, firstCall }
+  return { a, b, user, ownCallers, others, firstCall }
 }
 
 function drains(gateway: ProcessGateway): Promise<void> {
@@ -89,3 +91,47 @@ test('an instance that only follows is stopped without a trace', async () => {
   await scene.expectConsistent()
   expect(scene.provider.calls).toHaveLength(1)
 })
+
+test('an instance that has answered everyone does not wait for clients that keep their connections', async () => {
+  const scene = await createScene({ settings: { LEASE_TTL_MS: '60000', SHUTDOWN_TIMEOUT_MS: '60000' } })
+  const { a, b, user, ownCallers, others, firstCall } = await startRun(scene)
+  const kept = callAndKeepConnection(a, user)
+  await waitersArrive([
+    [a, 3],
+    [b, 2],
+  ])
+
+  a.terminate()
+  await drains(a)
+  firstCall.answer()
+  await kept
+  await callersEnd([...ownCallers, ...others])
+  const answeredAtMs = performance.now()
+  await a.stopped()
+  const tookMs = performance.now() - answeredAtMs
+  report('from the last answer to the end of the process', tookMs)
+  // An idle connection is kept for 5 s.
+  expect(tookMs).toBeLessThan(4000)
+  expect(a.end).toEqual({ code: 0, signal: null })
+  expect(a.stderr).not.toContain('"level":50')
+  await scene.expectConsistent()
+})
+
+/** As a proxy asks: its connection stays open after the answer, until the other side hangs up. */
+function callAndKeepConnection(gateway: ProcessGateway, user: User): Promise<number | undefined> {
+  const agent = new Agent({ keepAlive: true })
+  onTestFinished(() => agent.destroy())
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${user.token}` }
+    const asking = request(`${gateway.url}/graphql`, { method: 'POST', agent, headers }, response => {
+      response.resume().once('end', () => resolve(response.statusCode))
+    })
+    asking.once('error', reject)
+    asking.end(
+      JSON.stringify({
+        query: REQUEST_ANALYSIS,
+        variables: { input: { archetype: 'FOUNDATION_BUILDER' } },
+      }),
+    )
+  })
+}

@@ -138,3 +138,25 @@ test('a lease that its owner did not live to learn of is taken over by the next 
   await scene.expectConsistent()
   expect(scene.provider.calls).toHaveLength(1)
 })
+
+test('a run goes from owner to owner as long as one instance is left', async () => {
+  const scene = await createScene({ settings })
+  const run = await startRun(scene)
+
+  await run.a.kill()
+  const second = await scene.provider.called(2)
+  const [next, last] = second.request.instance === 'b' ? [run.b, run.c] : [run.c, run.b]
+  const killedAtMs = performance.now()
+  await next.kill()
+  const third = await scene.provider.called(3)
+  report('from the second kill in a row to the next provider call', third.atMs - killedAtMs)
+  expect(third.atMs - killedAtMs).toBeLessThan(WELL_BEFORE_THE_TTL_MS)
+  expect(third.request.instance).toBe(last.name)
+
+  third.answer()
+  const { answer, sources } = await expectOneResult(run.others.filter(caller => caller.gateway === last))
+  expect(answer.generation).toMatchObject({ state: 'SUCCEEDED', epoch: 3 })
+  expect(sources).toEqual({ FRESH: 1, JOINED: 2 })
+  await scene.expectConsistent()
+  expect(scene.provider.calls).toHaveLength(3)
+})

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { expectOneResult } from '../support/process-callers.ts'
+import { callersEnd, expectOneResult } from '../support/process-callers.ts'
 import type { ProcessGateway } from '../support/process-gateway.ts'
 import { createScene, type Scene } from '../support/process-scene.ts'
 import { until } from '../support/until.ts'
@@ -76,4 +76,38 @@ test('runs the provider once for each of 20 keys with 5 callers on three process
   expect(await scene.database.query('SELECT DISTINCT state, epoch FROM leases')).toEqual([
     { state: 'SUCCEEDED', epoch: 1 },
   ])
+})
+
+test('a failed run is the failure of everyone who waits for it, on every process, and the provider is left alone', async () => {
+  const scene = await createScene()
+  const gateways = await startThree(scene)
+  const user = await scene.user(gateways[0], 'runner')
+
+  const callers = gateways.flatMap(gateway => scene.call(gateway, user, 3))
+  await callersWait(gateways, 9)
+  const only = await scene.provider.called(1)
+  only.fail('The model is overloaded.', { retryable: true })
+  await callersEnd(callers)
+  // Whoever asks while the provider is left alone is told the same.
+  const afterwards = gateways.flatMap(gateway => scene.call(gateway, user))
+  await callersEnd(afterwards)
+  for (const { end } of [...callers, ...afterwards]) {
+    expect(end).toMatchObject({
+      type: 'answer',
+      answer: { __typename: 'GenerationFailedError', message: 'The model is overloaded.', retryable: true },
+    })
+  }
+  expect(scene.provider.calls).toHaveLength(1)
+
+  // Until its time has come, and then one call serves everybody again.
+  await scene.database.query(`UPDATE leases SET retry_after = clock_timestamp()`)
+  const retrying = gateways.flatMap(gateway => scene.call(gateway, user, 3))
+  const second = await scene.provider.called(2)
+  await callersWait(gateways, 9)
+  second.answer()
+  const { answer, sources } = await expectOneResult(retrying)
+  expect(answer.generation).toMatchObject({ state: 'SUCCEEDED', epoch: 2 })
+  expect(sources).toEqual({ FRESH: 1, JOINED: 8 })
+  await scene.expectConsistent()
+  expect(scene.provider.calls).toHaveLength(2)
 })

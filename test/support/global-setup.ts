@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -22,6 +22,8 @@ export const TEMPLATE_DATABASE = 'tributary_template'
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const redisServer = await findRedisServer()
   const dataDir = await mkdtemp(join(tmpdir(), 'tributary-test-'))
+  // As root the server runs under another account, which must get in; otherwise its data would be kept elsewhere.
+  await chmod(dataDir, 0o755)
   const server = await startEmbeddedPostgres({ dataDir, log: () => {} })
   const client = new pg.Client(server.url)
   await client.connect()

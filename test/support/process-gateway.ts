@@ -94,8 +94,9 @@ export async function startProcessGateway(options: ProcessGatewayOptions): Promi
     })
     child.once('exit', (code, signal) => {
       end = { code, signal }
-      resolve()
     })
+    // With its last words read.
+    child.once('close', () => resolve())
   })
   const kill = async () => {
     child.kill('SIGKILL')

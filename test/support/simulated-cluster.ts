@@ -19,6 +19,8 @@ import {
 
 export const LEASE_TTL_MS = 3000
 export const GENERATION_TIMEOUT_MS = 10_000
+/** A stored result younger than this serves whoever forces nothing, whatever data has come since. */
+const RECENT_MS = 500
 const RENEWAL_MS = LEASE_TTL_MS / 3
 
 /** Chooses what happens next of what could: fast-check's scheduler, or first come, first served. */
@@ -48,11 +50,21 @@ export type SimulatedEvent =
   /** The session that shows that the instance lives. */
   | { do: 'cut session'; instance: number; ms: number }
   | { do: 'shut down'; instance: number }
-  | { do: 'lose'; instance: number; statement: string; what: Fault; times: number; ms: number }
+  | ({ do: 'disturb'; instance: number } & Disturbance)
   | { do: 'outage'; ms: number }
 
-/** `statement`: it never arrives; `answer`: it does, and nobody learns; `time`: either of them is late. */
-export type Fault = 'statement' | 'answer' | 'time before' | 'time after'
+/** What befalls the next statements of a name. */
+export interface Disturbance {
+  statement: string
+  times: number
+  fault:
+    | { type: 'statement is lost' }
+    /** It does its work, and nobody learns. */
+    | { type: 'answer is lost' }
+    | { type: 'statement is late' | 'answer is late'; ms: number }
+    /** So many steps of others go first. */
+    | { type: 'statement yields' | 'answer yields'; steps: number }
+}
 
 export type CallerEnd = Outcome<StoredResult> | { type: 'left' } | { type: 'threw'; error: unknown }
 
@@ -128,10 +140,11 @@ export class SimulatedCluster {
   readonly violations: string[] = []
   readonly trace: string[] = []
   readonly #steps: Steps
-  readonly #behaviors: readonly Behavior[]
+  #behaviors: readonly Behavior[]
   readonly #lostWakes: readonly boolean[]
   readonly #revisionByKey = new Map<string, number>()
   readonly #failedUntilMsByKey = new Map<string, number>()
+  readonly #yielding = new Set<{ steps: number; resolve: () => void }>()
   #wakes = 0
   #toPassMs = 0
   #outages = 0
@@ -160,6 +173,10 @@ export class SimulatedCluster {
     return this.#outages > 0
   }
 
+  healProvider(): void {
+    this.#behaviors = []
+  }
+
   get outagesBegun(): number {
     return this.#outagesBegun
   }
@@ -183,14 +200,24 @@ export class SimulatedCluster {
     return this.#steps.schedule(Promise.resolve(), label)
   }
 
+  /** Lets others go first, as long as there are any. */
+  yield(steps: number): Promise<void> {
+    return new Promise(resolve => this.#yielding.add({ steps, resolve }))
+  }
+
   revisionOf(key: string): number {
     return this.#revisionByKey.get(key) ?? 1
   }
 
-  /** What the use case reads before it decides. */
+  /** What the use case reads before it decides: a stored result serves while it is new, and while there is no newer data. */
   facts(key: string) {
-    const latest = this.store.results.findLast(result => result.key === key)
-    return { nowMs: this.time.nowMs, revision: this.revisionOf(key), latest }
+    const { nowMs } = this.time
+    const revision = this.revisionOf(key)
+    const results = this.store.results.filter(result => result.key === key)
+    const latest = results.at(-1)
+    const serves =
+      latest !== undefined && (latest.revision >= revision || nowMs - latest.committedAtMs <= RECENT_MS)
+    return { revision, results: results.length, latest, serving: serves ? latest : undefined }
   }
 
   /** Plays the events, each as a step of its own, and goes on until nothing is under way and no timer is set. */
@@ -214,10 +241,18 @@ export class SimulatedCluster {
         const ms = this.#toPassMs
         this.#toPassMs = 0
         await this.time.pass(ms)
-      } else if (this.#steps.count() > 0) await this.#steps.waitNext(1)
+      } else if (this.#steps.count() > 0) {
+        await this.#steps.waitNext(1)
+        for (const one of this.#yielding) if (--one.steps <= 0) this.#goOn(one)
+      } else if (this.#yielding.size > 0) for (const one of this.#yielding) this.#goOn(one)
       else if (!this.time.fireNext(untilMs)) return
     }
     this.violate('everything comes to rest')
+  }
+
+  #goOn(one: { steps: number; resolve: () => void }): void {
+    this.#yielding.delete(one)
+    one.resolve()
   }
 
   happen(event: SimulatedEvent): void {
@@ -250,8 +285,8 @@ export class SimulatedCluster {
       case 'shut down':
         instance?.shutDown()
         break
-      case 'lose':
-        instance?.lose(event)
+      case 'disturb':
+        instance?.disturb(event)
         break
       case 'outage':
         this.#outage(event.ms)
@@ -308,22 +343,27 @@ export class SimulatedCluster {
     const { durationMs, end, obeysSignal, reports } = this.#behaviors[number - 1] ?? ANSWERS
     const { signal, reportProgress } = context
     return new Promise((resolve, reject) => {
-      const timers = Array.from({ length: reports }, (_, index) => {
-        const fraction = (index + 1) / (reports + 1)
-        return instance.clock.setTimer(() => reportProgress(fraction), fraction * durationMs)
-      })
-      timers.push(
-        instance.clock.setTimer(() => {
-          this.note(`call ${number} ${end}`)
-          if (!signal.aborted) this.#judgeEnd(call)
-          if (end === 'answers') resolve({ call: number })
-          else reject(errorOf(end))
-        }, durationMs),
-      )
+      const cancel: (() => void)[] = []
+      const answer = () => {
+        if (signal.aborted && obeysSignal) return
+        this.note(`call ${number} ${end}`)
+        if (!signal.aborted) this.#judgeEnd(call)
+        if (end === 'answers') resolve({ call: number })
+        else reject(errorOf(end))
+      }
+      for (let report = 1; report <= reports; report++) {
+        const fraction = report / (reports + 1)
+        cancel.push(instance.clock.setTimer(() => reportProgress(fraction), fraction * durationMs))
+      }
+      if (durationMs > 0) cancel.push(instance.clock.setTimer(answer, durationMs))
+      else
+        void this.step(`call ${number} ${end}`)
+          .then(() => instance.whenAwake())
+          .then(answer)
       signal.addEventListener('abort', () => {
         this.note(`call ${number} is aborted: ${signal.reason}`)
         if (!obeysSignal) return
-        for (const cancel of timers) cancel()
+        for (const end of cancel) end()
         reject(signal.reason)
       })
     })
@@ -412,11 +452,11 @@ export class SimulatedCluster {
 
   /** Of a call whose caller holds the lease. */
   #judgeCall({ instance, key, caller, startedAtMs }: ProviderCall): void {
-    const { latest, revision } = this.facts(key)
+    const { serving } = this.facts(key)
     const forcedOne = this.callers.some(
       other => other.forced && other.key === key && other.instance === instance && other.seated && !other.end,
     )
-    if (!caller.forced && !forcedOne && latest && latest.revision >= revision)
+    if (!caller.forced && !forcedOne && serving)
       this.violate('nothing is generated that is stored already')
     if (startedAtMs < (this.#failedUntilMsByKey.get(key) ?? 0))
       this.violate('a provider that failed is left alone for a while')
@@ -496,7 +536,7 @@ export class SimulatedInstance {
   #sentStatements: 'arrive' | 'are lost' = 'arrive'
   #isShutDown = false
   #sessionsCut = 0
-  readonly #faults: { statement: string; what: Fault; times: number; ms: number }[] = []
+  readonly #disturbances: Disturbance[] = []
   /** When an acquire or a renewal went wrong; a slow one counts twice. */
   readonly #troublesAtMs: number[] = []
   readonly #underWay = new Set<{ name: string; sentAtMs: number }>()
@@ -636,13 +676,14 @@ export class SimulatedInstance {
     const sent = { name: statement.name, sentAtMs: cluster.time.nowMs }
     this.#underWay.add(sent)
     await cluster.step(`${label} →`)
-    if (fault?.what === 'time before') await cluster.time.wait(fault.ms)
+    if (fault?.type === 'statement is late') await cluster.time.wait(fault.ms)
+    if (fault?.type === 'statement yields') await cluster.yield(fault.steps)
     let answer: { value: T } | { error: unknown }
     if (!this.alive && this.#sentStatements === 'are lost') {
       cluster.note(`${label}: lost with its sender`)
       return never()
     }
-    if (cluster.away || fault?.what === 'statement') {
+    if (cluster.away || fault?.type === 'statement is lost') {
       answer = { error: this.#away(statement.name) }
       cluster.note(`${label}: does not arrive`)
     } else {
@@ -654,14 +695,15 @@ export class SimulatedInstance {
         cluster.note(`${label}: ${error}`)
       }
     }
-    if (fault?.what === 'time after') await cluster.time.wait(fault.ms)
+    if (fault?.type === 'answer is late') await cluster.time.wait(fault.ms)
+    if (fault?.type === 'answer yields') await cluster.yield(fault.steps)
     await cluster.step(`${label} ←`)
     await this.whenAwake()
     this.#underWay.delete(sent)
     if (isVital(statement.name) && cluster.time.nowMs - sent.sentAtMs > RENEWAL_MS / 2)
       this.#troublesAtMs.push(cluster.time.nowMs, cluster.time.nowMs)
     const cutOff = cluster.outagesBegun > outagesBegun && !cluster.away
-    if ('value' in answer && (fault?.what === 'answer' || cutOff || cluster.away)) {
+    if ('value' in answer && (fault?.type === 'answer is lost' || cutOff || cluster.away)) {
       answer = { error: this.#away(statement.name) }
       cluster.note(`${label}: its answer is lost`)
     }
@@ -727,16 +769,14 @@ export class SimulatedInstance {
     })
   }
 
-  /** The next so many statements of that name meet the fault. */
-  lose(fault: { statement: string; what: Fault; times: number; ms: number }): void {
-    const { statement, what, times, ms } = fault
-    this.#faults.push({ statement, what, times, ms })
+  disturb({ statement, times, fault }: Disturbance): void {
+    this.#disturbances.push({ statement, times, fault })
   }
 
-  #takeFault(name: string) {
-    const fault = this.#faults.find(({ statement, times }) => times > 0 && statement === name)
-    if (fault) fault.times--
-    return fault
+  #takeFault(name: string): Disturbance['fault'] | undefined {
+    const disturbance = this.#disturbances.find(({ statement, times }) => times > 0 && statement === name)
+    if (disturbance) disturbance.times--
+    return disturbance?.fault
   }
 
   #away(name: string): Error {
@@ -773,15 +813,14 @@ export class SimulatedInstance {
         () => cluster.facts(key),
         ({ revision, latest }) => `revision ${revision}, ${latest?.id ?? 'nothing'} stored`,
       )
-    let asked: { atMs: number; revision: number } | undefined
+    let asked: { results: number; revision: number } | undefined
     return {
       subject: { key, kind: 'BEHAVIOR_ANALYSIS', userId: `user of ${key}`, archetype: null },
       find: async () => {
         try {
-          const { nowMs, revision, latest } = await readFacts('find-stored')
-          if (!forced && latest && latest.revision >= revision)
-            return { type: 'serves', result: latest, source: 'RECENT' }
-          asked = { atMs: nowMs, revision }
+          const { revision, results, serving } = await readFacts('find-stored')
+          if (!forced && serving) return { type: 'serves', result: serving, source: 'RECENT' }
+          asked = { results, revision }
           caller.seated = true
           return { type: 'wanted', needsRevision: forced ? revision : 0 }
         } catch (error) {
@@ -790,12 +829,10 @@ export class SimulatedInstance {
         }
       },
       findAgain: async () => {
-        const { revision, latest } = await readFacts('find-again')
-        if (!latest) return undefined
-        const serves = forced
-          ? asked !== undefined && latest.committedAtMs > asked.atMs && latest.revision >= asked.revision
-          : latest.revision >= revision
-        return serves ? { result: latest, runId: latest.runId } : undefined
+        const { latest, results, serving } = await readFacts('find-again')
+        const isNew = asked !== undefined && results > asked.results && latest !== undefined
+        const result = !forced ? serving : isNew && latest.revision >= asked.revision ? latest : undefined
+        return result && { result, runId: result.runId }
       },
       collect: async () => {
         const { revision } = await readFacts('collect')

@@ -92,6 +92,17 @@ CREATE TABLE "archetype_tracking" (
 );
 
 -- CreateTable
+CREATE TABLE "idempotency_keys" (
+    "user_id" UUID NOT NULL,
+    "key" TEXT NOT NULL,
+    "fingerprint" TEXT NOT NULL,
+    "answer" JSONB NOT NULL,
+    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT clock_timestamp(),
+
+    CONSTRAINT "idempotency_keys_pkey" PRIMARY KEY ("user_id","key")
+);
+
+-- CreateTable
 CREATE TABLE "leases" (
     "key" TEXT NOT NULL,
     "state" "GenerationState" NOT NULL,
@@ -171,6 +182,9 @@ ALTER TABLE "archetype_tracking" ADD CONSTRAINT "archetype_tracking_user_id_fkey
 
 -- AddForeignKey
 ALTER TABLE "generations" ADD CONSTRAINT "generations_user_id_fkey" FOREIGN KEY ("user_id") REFERENCES "users"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "idempotency_keys" ADD CONSTRAINT "idempotency_keys_user_id_fkey" FOREIGN KEY ("user_id") REFERENCES "users"("id") ON DELETE CASCADE ON UPDATE CASCADE;
 
 -- What Prisma's schema language cannot say.
 

@@ -1,0 +1,184 @@
+import type { RunSpec } from '../../coordination/run-once.ts'
+import {
+  type AnalysisRow,
+  findAnalysesByIds,
+  insertInsights,
+  readDecisionFacts,
+  upsertAnalysis,
+} from '../../database/analyses.ts'
+import type { Queryable } from '../../database/client.ts'
+import { readDataPointWindow } from '../../database/data-points.ts'
+import { findTrackingByUserIds, type TrackingRow, upsertTracking } from '../../database/tracking.ts'
+import type { Transaction } from '../../database/transaction.ts'
+import type { AnalysisDraft, AnalysisInput, Generator } from '../../providers/generator.ts'
+import type { Archetype } from '../../shared/archetype.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type { Metrics } from '../../shared/metrics.ts'
+import { SharedRead } from '../../shared/shared-read.ts'
+import { type AnalysisRules, decideAnalysis, triggerName, windowStart } from './decide-analysis.ts'
+
+export interface AnalysisRunOptions {
+  db: Queryable
+  generator: Generator
+  rules: AnalysisRules
+  logger: Logger
+  metrics: Metrics
+}
+
+export interface AnalysisResult {
+  analysis: AnalysisRow
+  tracking: TrackingRow
+}
+
+interface Inputs {
+  input: AnalysisInput
+  trigger: 'scheduled' | 'threshold_exceeded' | 'forced'
+  dataRevision: number
+}
+
+export type AnalysisRun = RunSpec<Inputs, AnalysisDraft, AnalysisResult>
+
+/** More is done in the transaction that stores a new analysis, for the one who asked for it. */
+export type AlsoStore = (
+  transaction: Transaction,
+  stored: { runId: string; analysisId: string },
+) => Promise<void>
+
+/** A late sync that goes further back than this is history, not behavior to analyse. */
+const LATE_SYNC_MS = 90 * 86_400_000
+/** More points than 90 days have minutes; of more the newest are analysed. */
+const MAX_POINTS = 200_000
+
+/** The behavior analysis as run-once needs it: when one serves, what a new one is made from, and how it is stored. */
+export class AnalysisRuns {
+  readonly #options: AnalysisRunOptions
+  readonly #facts = new SharedRead<Awaited<ReturnType<typeof readDecisionFacts>>>()
+  readonly #results = new SharedRead<AnalysisResult>()
+
+  constructor(options: AnalysisRunOptions) {
+    this.#options = options
+  }
+
+  describe(userId: string, archetype: Archetype, forced: boolean, alsoStore?: AlsoStore): AnalysisRun {
+    const { db, generator, rules } = this.#options
+    // A forced request takes what was made while it waited, from all the data that was there when it came.
+    let asked: { at: Date; dataRevision: number } | undefined
+    return {
+      subject: {
+        key: `behavior-analysis:${userId}:${archetype}`,
+        kind: 'BEHAVIOR_ANALYSIS',
+        userId,
+        archetype,
+      },
+
+      find: async () => {
+        const facts = await this.#facts.read(`${userId} ${archetype}`, () =>
+          readDecisionFacts(db, userId, archetype),
+        )
+        const decision = decideAnalysis(facts, forced, rules)
+        if (decision.type === 'reuse' && facts.latest)
+          return { type: 'serves', result: await this.load(facts.latest.id), source: decision.source }
+        asked = { at: facts.now, dataRevision: facts.dataRevision }
+        return { type: 'wanted', needsRevision: forced ? facts.dataRevision : 0 }
+      },
+
+      findAgain: async () => {
+        const { latest, ...facts } = await readDecisionFacts(db, userId, archetype)
+        if (!latest) return undefined
+        const serves = forced
+          ? asked !== undefined && latest.createdAt > asked.at && latest.dataRevision >= asked.dataRevision
+          : decideAnalysis({ ...facts, latest }, false, rules).type === 'reuse'
+        if (!serves) return undefined
+        const result = await this.load(latest.id)
+        return { result, runId: result.analysis.generationId }
+      },
+
+      collect: async () => {
+        const facts = await readDecisionFacts(db, userId, archetype)
+        const { now, latest, dataRevision } = facts
+        const decision = decideAnalysis(facts, forced, rules)
+        const from = windowStart(now, latest?.createdAt ?? null)
+        const points = await readDataPointWindow(db, {
+          userId,
+          revision: dataRevision,
+          from,
+          to: now,
+          sinceRevision: latest?.dataRevision ?? dataRevision,
+          lateFrom: new Date(now.getTime() - LATE_SYNC_MS),
+          limit: MAX_POINTS,
+        })
+        const [previous] = latest ? await findAnalysesByIds(db, [latest.id]) : []
+        const inputs: Inputs = {
+          input: {
+            archetype,
+            mode: latest ? 'FOLLOW_UP' : 'INITIAL',
+            window: { from, to: now },
+            points,
+            previous: previous ? { result: previous.result, createdAt: previous.createdAt } : null,
+          },
+          // Nobody stores an analysis under our lease, so the decision still says what it said.
+          trigger: decision.type === 'new' ? decision.trigger : 'scheduled',
+          dataRevision,
+        }
+        return { inputs, inputRevision: dataRevision }
+      },
+
+      generate: ({ input }, context) => generator.generateAnalysis(input, context),
+
+      store: (draft, inputs) => async (transaction, run) => {
+        const analysisId = await this.#store(transaction, { userId, archetype, draft, inputs, run })
+        await alsoStore?.(transaction, { runId: run.runId, analysisId })
+        return analysisId
+      },
+
+      load: resultId => this.load(resultId),
+    }
+  }
+
+  load(analysisId: string): Promise<AnalysisResult> {
+    const { db } = this.#options
+    return this.#results.read(analysisId, async () => {
+      const [analysis] = await findAnalysesByIds(db, [analysisId])
+      if (!analysis) throw new Error('a stored analysis is gone')
+      const rows = await findTrackingByUserIds(db, [analysis.userId])
+      const tracking = rows.find(row => row.archetype === analysis.archetype)
+      if (!tracking) throw new Error('an analysis has no tracking')
+      return { analysis, tracking }
+    })
+  }
+
+  /** Analysis, tracking, insights: one transaction, whose fence is its first statement. */
+  async #store(
+    transaction: Transaction,
+    made: {
+      userId: string
+      archetype: Archetype
+      draft: AnalysisDraft
+      inputs: Inputs
+      run: { runId: string; epoch: number; committedAt: Date }
+    },
+  ): Promise<string> {
+    const { logger, metrics } = this.#options
+    const { userId, archetype, draft, run } = made
+    const { input, trigger, dataRevision } = made.inputs
+    const analysisId = await upsertAnalysis(transaction, {
+      userId,
+      archetype,
+      mode: input.mode,
+      trigger: triggerName(trigger, run.committedAt),
+      summary: draft.summary,
+      result: draft.result,
+      dataPointCount: input.points.length,
+      dataRevision,
+      generationId: run.runId,
+      createdAt: run.committedAt,
+      epoch: run.epoch,
+    })
+    await upsertTracking(transaction, { userId, archetype, analysisAt: run.committedAt, dataRevision })
+    transaction.afterCommit(() => metrics.trackingUpdates.inc({ outcome: 'success' }))
+    const failure = await transaction.savepoint(() => insertInsights(transaction, analysisId, draft.insights))
+    if (failure)
+      logger.error({ err: failure.error, run: run.runId }, 'insights were not stored; the analysis is')
+    return analysisId
+  }
+}
