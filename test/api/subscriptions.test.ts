@@ -1,6 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { GenerationError } from '../../src/providers/generator.ts'
-import { FOLLOW, type Following, followByEvents, followBySocket, openSocket } from '../support/api-follow.ts'
+import {
+  ended,
+  type Following,
+  firstRun,
+  followByEvents,
+  followBySocket,
+  startRun,
+} from '../support/api-follow.ts'
 import { FakeGenerator } from '../support/fake-generator.ts'
 import { Gate } from '../support/gate.ts'
 import { requestAnalysis } from '../support/graphql-client.ts'
@@ -14,8 +21,14 @@ let gateway: TestGateway
 let other: TestGateway
 const generator = new FakeGenerator()
 const idle = new FakeGenerator()
-/** What a test has opened, to be left at its end whatever came of it. */
+/** What a test has opened and closed, to be left and opened at its end whatever came of it. */
 let opened: Following[] = []
+let gates: Gate[] = []
+const newGate = () => {
+  const gate = new Gate()
+  gates.push(gate)
+  return gate
+}
 
 beforeAll(async () => {
   database = await createTestDatabase()
@@ -27,7 +40,9 @@ beforeEach(() => {
 })
 afterEach(() => {
   for (const following of opened) following.leave()
+  for (const gate of gates) gate.open()
   opened = []
+  gates = []
 })
 afterAll(async () => {
   await Promise.all([gateway?.close(), other?.close()])
@@ -38,21 +53,8 @@ const PHASES = ['WAITING', 'COLLECTING', 'GENERATING', 'STORING', 'DONE']
 const UNKNOWN = Buffer.from('Generation:00000000-0000-4000-8000-000000000000').toString('base64url')
 
 const active = async (of: TestGateway) => (await of.metrics.subscriptionsActive.get()).values[0]?.value ?? 0
-const ended = (following: Following) => until(() => following.ended, { what: 'a subscription to end' })
 const reached = (following: Following, progress: number) =>
   until(() => following.runs.some(run => run.progress === progress), { what: `progress ${progress}` })
-
-/** Starts a run that waits at the gate, and fails behind it where the test says so. @returns its id. */
-async function startRun(token: string, gate: Gate, failure?: Error): Promise<string> {
-  generator.behave = async (_input, { signal }) => {
-    await gate.pass(signal)
-    if (failure) throw failure
-  }
-  const { __typename, pending } = await requestAnalysis(gateway.url, token, { forceRefresh: true, waitMs: 0 })
-  expect(__typename).toBe('GenerationPending')
-  await gate.arrived(1)
-  return pending.id
-}
 
 /** In order: never back in phase or progress, never the same twice, and the run's end at its end. */
 function expectInOrder({ runs }: Following): void {
@@ -79,7 +81,7 @@ describe.each([
 
   test('a follower gets the run as it stands, then each progress in order, then its result and the end', async () => {
     const token = await tokenOf(`follower over ${transport}`)
-    const [start, middle, end] = [new Gate(), new Gate(), new Gate()]
+    const [start, middle, end] = [newGate(), newGate(), newGate()]
     generator.behave = async (_input, { reportProgress, signal }) => {
       reportProgress(0.25)
       await start.pass(signal)
@@ -95,7 +97,7 @@ describe.each([
     const early = await follow(gateway.url, pending.id, token)
     await reached(early, 0.25)
     const late = await follow(gateway.url, pending.id, token)
-    await until(() => late.runs.length > 0, { what: 'the run as it stands' })
+    await firstRun(late)
     expect(late.runs[0]).toMatchObject({
       state: 'RUNNING',
       phase: 'GENERATING',
@@ -128,10 +130,10 @@ describe.each([
 
   test('a run on another instance is followed as one here is', async () => {
     const token = await tokenOf(`neighbour over ${transport}`)
-    const gate = new Gate()
-    const id = await startRun(token, gate)
+    const gate = newGate()
+    const id = await startRun({ url: gateway.url, generator, token, gate })
     const following = await follow(other.url, id, token)
-    await until(() => following.runs.length > 0, { what: 'the run as it stands' })
+    await firstRun(following)
     expect(following.runs[0]).toMatchObject({ state: 'RUNNING', phase: 'GENERATING' })
     gate.open()
     await ended(following)
@@ -156,10 +158,14 @@ describe.each([
 
   test("a run that fails is followed to its end, in the provider's words", async () => {
     const token = await tokenOf(`unlucky over ${transport}`)
-    const gate = new Gate()
+    const gate = newGate()
     const failure = new GenerationError('The provider is overloaded.', { retryable: true })
-    const following = await follow(gateway.url, await startRun(token, gate, failure), token)
-    await until(() => following.runs.length > 0, { what: 'the run as it stands' })
+    const following = await follow(
+      gateway.url,
+      await startRun({ url: gateway.url, generator, token, gate }, failure),
+      token,
+    )
+    await firstRun(following)
     gate.open()
     await ended(following)
     expect(following.runs.at(-1)).toMatchObject({
@@ -194,48 +200,15 @@ describe.each([
     expect((await refused(generation?.id ?? '', 'nonsense'))?.extensions?.code).toBe('UNAUTHENTICATED')
     expect(await active(gateway)).toBe(0)
   })
-
-  test('a follower that leaves is cleaned up at once, while the run goes on', async () => {
-    const token = await tokenOf(`restless over ${transport}`)
-    const gate = new Gate()
-    const id = await startRun(token, gate)
-    const followers = await Promise.all([follow(other.url, id, token), follow(other.url, id, token)])
-    await until(() => followers.every(({ runs }) => runs.length > 0), { what: 'the run as it stands' })
-    expect(await active(other)).toBe(2)
-    for (const following of followers) following.leave()
-    await until(async () => (await active(other)) === 0, { what: 'no active subscription' })
-    await notWatched()
-
-    gate.open()
-    const last = await follow(other.url, id, token)
-    await ended(last)
-    expect(last.runs.at(-1)).toMatchObject({ state: 'SUCCEEDED' })
-  })
 })
-
-/** Nothing asks the database how runs stand any more: a subscription that is left behind would, several times a second. */
-async function notWatched(): Promise<void> {
-  let lastAskedAt = 0
-  await until(
-    async () => {
-      const [row] = await database.query<{ now: number; asked: number | null }>(
-        `SELECT extract(epoch FROM clock_timestamp())::float8 AS now, extract(epoch FROM max(query_start))::float8 AS asked
-         FROM pg_stat_activity
-         WHERE datname = current_database() AND application_name = 'tributary' AND query LIKE '%FROM generations g%'`,
-      )
-      lastAskedAt = Math.max(lastAskedAt, row?.asked ?? 0)
-      return (row?.now ?? 0) - lastAskedAt > 1
-    },
-    { what: 'a second in which nobody asks how a run stands', deadlineMs: 8000 },
-  )
-}
 
 test('every event of a stream has an id, one more than the one before, and the last says complete', async () => {
   const token = await tokenOf('counter')
-  const gate = new Gate()
-  const following = await followByEvents(gateway.url, { id: await startRun(token, gate), token })
+  const gate = newGate()
+  const id = await startRun({ url: gateway.url, generator, token, gate })
+  const following = await followByEvents(gateway.url, { id, token, method: 'GET' })
   opened.push(following)
-  await until(() => following.runs.length > 0, { what: 'the run as it stands' })
+  await firstRun(following)
   gate.open()
   await ended(following)
   expect(following.eventIds.length).toBeGreaterThanOrEqual(3)
@@ -245,54 +218,4 @@ test('every event of a stream has an id, one more than the one before, and the l
       event: index === following.eventIds.length - 1 ? 'complete' : 'next',
     })),
   )
-})
-
-test('an operation that cannot be read, or is refused, ends itself and neither the socket nor what else runs on it', async () => {
-  const token = await tokenOf('clumsy')
-  const gate = new Gate()
-  const id = await startRun(token, gate)
-  const socket = openSocket(gateway.url, token)
-  const good = socket.follow(id)
-  opened.push(good)
-  await until(() => good.runs.length > 0, { what: 'the run as it stands' })
-  for (const [query, code] of [
-    ['subscription {', 'GRAPHQL_PARSE_FAILED'],
-    ['subscription { nobody }', 'GRAPHQL_VALIDATION_FAILED'],
-    ['{ node(id: "x") { id } }', 'BAD_USER_INPUT'],
-    ['', 'GRAPHQL_PARSE_FAILED'],
-    [FOLLOW.replace('$id)', '"x")'), 'GRAPHQL_VALIDATION_FAILED'],
-  ] as const) {
-    const bad = socket.follow(id, query)
-    await ended(bad)
-    expect(
-      bad.errors.map(error => error.extensions?.code),
-      query,
-    ).toEqual([code])
-  }
-  expect({ opened: socket.opened, closed: socket.closed, ended: good.ended }).toEqual({
-    opened: 1,
-    closed: 0,
-    ended: false,
-  })
-  const viewer = socket.follow(id, '{ viewer { email } }')
-  await ended(viewer)
-  expect(viewer.results).toEqual([{ data: { viewer: { email: 'clumsy@example.com' } } }])
-  gate.open()
-  await ended(good)
-  expect(good.runs.at(-1)).toMatchObject({ state: 'SUCCEEDED' })
-  await socket.close()
-})
-
-test('a socket that breaks off without a word is cleaned up', async () => {
-  const token = await tokenOf('cut-off')
-  const gate = new Gate()
-  const id = await startRun(token, gate)
-  const socket = openSocket(other.url, token)
-  const following = socket.follow(id)
-  await until(() => following.runs.length > 0, { what: 'the run as it stands' })
-  expect(await active(other)).toBe(1)
-  socket.client.terminate()
-  await until(async () => (await active(other)) === 0, { what: 'no active subscription' })
-  await notWatched()
-  gate.open()
 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
-import { type Behavior, SimulatedCluster, type SimulatedEvent } from '../support/simulated-cluster.ts'
+import { ANY, type Behavior, SimulatedCluster, type SimulatedEvent } from '../support/simulated-cluster.ts'
 import { judge } from '../support/simulated-verdict.ts'
 
 const instance = fc.nat(2)
@@ -35,7 +35,7 @@ const STATEMENTS = [
 const disturb = (types: ('lost' | 'late' | 'yields')[]) => fc.record({
   do: fc.constant('disturb' as const),
   instance,
-  statement: fc.constantFrom(...STATEMENTS),
+  statement: fc.oneof(fc.constant(ANY), fc.constantFrom(...STATEMENTS)),
   times: fc.constantFrom(1, 1, 2, 4),
   fault: fc.oneof(
   ...types.map(type => 

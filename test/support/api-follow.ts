@@ -1,6 +1,10 @@
 import type { ExecutionResult } from 'graphql'
 import { type Client, createClient } from 'graphql-ws'
 import { WebSocket } from 'ws'
+import type { FakeGenerator } from './fake-generator.ts'
+import type { Gate } from './gate.ts'
+import { requestAnalysis } from './graphql-client.ts'
+import { until } from './until.ts'
 
 /** A run as a subscriber sees it. */
 export interface RunEvent {
@@ -16,12 +20,17 @@ export interface RunEvent {
 
 type Result = ExecutionResult<{ generationChanged: RunEvent }>
 
+interface Problem {
+  message: string
+  extensions?: { code?: string }
+}
+
 /** What a subscriber has got so far. */
 export interface Following {
   readonly results: Result[]
   /** The runs of the results; throws when one is an error. */
   readonly runs: RunEvent[]
-  readonly errors: { message: string; extensions?: { code?: string } }[]
+  readonly errors: readonly Problem[]
   /** Of SSE: the name and the id of every event. */
   readonly eventIds: { event: string; id: string }[]
   /** Told so by the gateway, and not cut off. */
@@ -39,7 +48,7 @@ export const FOLLOW = `subscription Follow($id: ID!) {
 
 class Collected implements Following {
   readonly results: Result[] = []
-  readonly errors: Following['errors'] = []
+  readonly errors: Problem[] = []
   readonly eventIds: Following['eventIds'] = []
   completed = false
   ended = false
@@ -54,7 +63,7 @@ class Collected implements Following {
 
   add(result: Result): void {
     this.results.push(result)
-    this.errors.push(...((result.errors ?? []) as Following['errors']))
+    this.errors.push(...((result.errors ?? []) as readonly Problem[]))
   }
 }
 
@@ -62,22 +71,44 @@ export interface FollowOptions {
   id: string
   token?: string
   query?: string
+  /** Of Server-Sent Events alone; a browser's EventSource knows GET only. */
+  method?: 'POST' | 'GET'
+}
+
+export const ended = (following: Following) => until(() => following.ended, { what: 'a subscription to end' })
+export const firstRun = (following: Following) =>
+  until(() => following.runs.length > 0, { what: 'the run as it stands' })
+
+/** Starts a run that waits at the gate, and fails behind it where the test says so. @returns its id. */
+export async function startRun(
+  run: { url: string; generator: FakeGenerator; token: string; gate: Gate },
+  failure?: Error,
+): Promise<string> {
+  const { url, generator, token, gate } = run
+  generator.behave = async (_input, { signal }) => {
+    await gate.pass(signal)
+    if (failure) throw failure
+  }
+  const { pending } = await requestAnalysis(url, token, { forceRefresh: true, waitMs: 0 })
+  await gate.arrived(1)
+  return pending.id
 }
 
 /** Subscribes over Server-Sent Events, as fetch-based clients do. */
 export async function followByEvents(url: string, options: FollowOptions): Promise<Following> {
-  const { id, token, query = FOLLOW } = options
+  const { id, token, query = FOLLOW, method = 'POST' } = options
   const controller = new AbortController()
-  const response = await fetch(`${url}/graphql`, {
-    method: 'POST',
-    headers: {
-      accept: 'text/event-stream',
-      'content-type': 'application/json',
-      ...(token && { authorization: `Bearer ${token}` }),
-    },
-    body: JSON.stringify({ query, variables: { id } }),
-    signal: controller.signal,
-  })
+  const headers = { accept: 'text/event-stream', ...(token && { authorization: `Bearer ${token}` }) }
+  const init = { method, headers, signal: controller.signal }
+  const parameters = new URLSearchParams({ query, variables: JSON.stringify({ id }) })
+  const response =
+    method === 'GET'
+      ? await fetch(`${url}/graphql?${parameters}`, init)
+      : await fetch(`${url}/graphql`, {
+          ...init,
+          headers: { ...headers, 'content-type': 'application/json' },
+          body: JSON.stringify({ query, variables: { id } }),
+        })
   if (!response.body || !response.headers.get('content-type')?.startsWith('text/event-stream'))
     throw new Error(`no event stream but ${response.status} ${await response.text()}`)
   const following = new Collected()
@@ -99,9 +130,10 @@ async function readEvents(
   body: ReadableStream<Uint8Array>,
   onEvent: (event: { event: string; id: string; data: string }) => void,
 ): Promise<void> {
+  const decoder = new TextDecoder()
   let text = ''
-  for await (const chunk of body.pipeThrough(new TextDecoderStream())) {
-    text += chunk
+  for await (const chunk of body) {
+    text += decoder.decode(chunk, { stream: true })
     const blocks = text.split('\n\n')
     text = blocks.pop() ?? ''
     for (const block of blocks) {

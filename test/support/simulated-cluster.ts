@@ -53,7 +53,9 @@ export type SimulatedEvent =
   | ({ do: 'disturb'; instance: number } & Disturbance)
   | { do: 'outage'; ms: number }
 
-/** What befalls the next statements of a name. */
+export const ANY = 'any statement'
+
+/** What befalls the next statements of a name, or of ANY. */
 export interface Disturbance {
   statement: string
   times: number
@@ -774,7 +776,9 @@ export class SimulatedInstance {
   }
 
   #takeFault(name: string): Disturbance['fault'] | undefined {
-    const disturbance = this.#disturbances.find(({ statement, times }) => times > 0 && statement === name)
+    const disturbance = this.#disturbances.find(
+      ({ statement, times }) => times > 0 && (statement === name || statement === ANY),
+    )
     if (disturbance) disturbance.times--
     return disturbance?.fault
   }
@@ -830,8 +834,8 @@ export class SimulatedInstance {
       },
       findAgain: async () => {
         const { latest, results, serving } = await readFacts('find-again')
-        const isNew = asked !== undefined && results > asked.results && latest !== undefined
-        const result = !forced ? serving : isNew && latest.revision >= asked.revision ? latest : undefined
+        const made = asked && results > asked.results && latest && latest.revision >= asked.revision
+        const result = !forced ? serving : made ? latest : undefined
         return result && { result, runId: result.runId }
       },
       collect: async () => {

@@ -1,0 +1,63 @@
+import { readConfig } from '../../src/config.ts'
+import { type Coordination, createCoordination } from '../../src/coordination/coordination.ts'
+import { createDatabaseClient, type DatabaseClient } from '../../src/database/client.ts'
+import { createRunTransaction, type RunTransaction } from '../../src/database/transaction.ts'
+import { RequestAnalysis } from '../../src/domain/analyses/request-analysis.ts'
+import type { Generator } from '../../src/providers/generator.ts'
+import { systemClock } from '../../src/shared/clock.ts'
+import { createLogger } from '../../src/shared/logger.ts'
+import { createMetrics } from '../../src/shared/metrics.ts'
+
+export interface BenchInstance {
+  readonly client: DatabaseClient
+  readonly transaction: RunTransaction
+  readonly coordination: Coordination
+  readonly requestAnalysis: RequestAnalysis
+  close(): Promise<void>
+}
+
+/** An instance without its HTTP server: what is measured is the coalescing, not 10,000 sockets. */
+export async function startBenchInstance(databaseUrl: string, generator: Generator): Promise<BenchInstance> {
+  const config = readConfig({ DATABASE_URL: databaseUrl }, false)
+  const logger = createLogger({ level: 'warn', format: 'json' })
+  const metrics = createMetrics()
+  const client = createDatabaseClient({
+    url: databaseUrl,
+    poolSize: config.databasePoolSize,
+    lockTimeoutMs: config.lockTimeoutMs,
+    logger,
+    metrics,
+  })
+  const transaction = createRunTransaction(client, { logger, metrics })
+  const coordination = await createCoordination({
+    config,
+    databaseUrl,
+    client,
+    transaction,
+    clock: systemClock,
+    logger,
+    metrics,
+  })
+  const rules = {
+    recentWindowMs: config.recentAnalysisMinutes * 60_000,
+    dataPointThreshold: config.dataPointThreshold,
+  }
+  const requestAnalysis = new RequestAnalysis({
+    db: client,
+    runOnce: coordination.runOnce,
+    generator,
+    rules,
+    logger,
+    metrics,
+  })
+  return {
+    client,
+    transaction,
+    coordination,
+    requestAnalysis,
+    async close() {
+      await coordination.close()
+      await client.close()
+    },
+  }
+}
