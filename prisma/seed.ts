@@ -5,43 +5,55 @@ import { migrate } from '../src/database/migrate.ts'
 import { createRunTransaction } from '../src/database/transaction.ts'
 import { recordDataPoints } from '../src/domain/data-points/record-data-points.ts'
 import { resolveUser } from '../src/domain/users/resolve-user.ts'
+import { explainFailure } from '../src/explain-failure.ts'
 import { DEMO_USER } from '../src/http/token.ts'
 import { createLogger } from '../src/shared/logger.ts'
 import { createMetrics } from '../src/shared/metrics.ts'
 import { createDemoDataPoints } from './demo-data.ts'
 
 /** `npm run seed`: 90 days of data points for the user of the development token. Run again, it adds what is new. */
-const config = readConfig()
-const logger = createLogger({ level: 'warn', format: config.logFormat })
-const metrics = createMetrics()
-const embedded = config.databaseUrl
-  ? undefined
-  : await startEmbeddedPostgres({ dataDir: config.dataDir, log: console.log })
-const url = config.databaseUrl ?? embedded?.url ?? ''
 try {
-  await migrate(url, console.log)
-  const client = createDatabaseClient({
-    url,
-    poolSize: 1,
-    lockTimeoutMs: config.lockTimeoutMs,
-    logger,
-    metrics,
-  })
+  await seed()
+} catch (error) {
+  const known = explainFailure(error)
+  if (known === undefined) throw error
+  console.error(`\n${known}\n`)
+  process.exitCode = 1
+}
+
+async function seed(): Promise<void> {
+  const config = readConfig()
+  const logger = createLogger({ level: 'warn', format: config.logFormat })
+  const metrics = createMetrics()
+  const embedded = config.databaseUrl
+    ? undefined
+    : await startEmbeddedPostgres({ dataDir: config.dataDir, log: console.log })
+  const url = config.databaseUrl ?? embedded?.url ?? ''
   try {
-    const { user } = await resolveUser(client, { issuer: config.jwt.issuer ?? '', ...DEMO_USER, roles: [] })
-    const now = () => new Date()
-    const outcome = await recordDataPoints(
-      { transaction: createRunTransaction(client, { logger, metrics }), now },
-      user.id,
-      createDemoDataPoints({ until: now() }),
-    )
-    if (outcome.type === 'invalid-input') throw new Error(JSON.stringify(outcome.issues))
-    console.log(
-      `${outcome.stored} data points stored for ${user.email}, ${outcome.duplicates} were there before`,
-    )
+    await migrate(url, console.log)
+    const client = createDatabaseClient({
+      url,
+      poolSize: 1,
+      lockTimeoutMs: config.lockTimeoutMs,
+      logger,
+      metrics,
+    })
+    try {
+      const { user } = await resolveUser(client, { issuer: config.jwt.issuer ?? '', ...DEMO_USER, roles: [] })
+      const now = () => new Date()
+      const outcome = await recordDataPoints(
+        { transaction: createRunTransaction(client, { logger, metrics }), now },
+        user.id,
+        createDemoDataPoints({ until: now() }),
+      )
+      if (outcome.type === 'invalid-input') throw new Error(JSON.stringify(outcome.issues))
+      console.log(
+        `${outcome.stored} data points stored for ${user.email}, ${outcome.duplicates} were there before`,
+      )
+    } finally {
+      await client.close()
+    }
   } finally {
-    await client.close()
+    await embedded?.stop()
   }
-} finally {
-  await embedded?.stop()
 }

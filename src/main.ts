@@ -1,22 +1,17 @@
-import { ConfigError, readConfig } from './config.ts'
-import { EmbeddedPostgresError, startEmbeddedPostgres } from './database/embedded-postgres.ts'
-import { MigrationError } from './database/migrate.ts'
+import { readConfig } from './config.ts'
+import { startEmbeddedPostgres } from './database/embedded-postgres.ts'
+import { explainFailure } from './explain-failure.ts'
 import { startGateway } from './gateway.ts'
 import { keptSecret } from './http/kept-secret.ts'
 import { createRulesGenerator } from './providers/rules/rules-generator.ts'
 import { createLogger, type Logger } from './shared/logger.ts'
 import { collectProcessMetrics, createMetrics } from './shared/metrics.ts'
 
-/** Expected reasons not to start: one clear message, no stack. */
-const EXPECTED = [ConfigError, EmbeddedPostgresError, MigrationError]
-
 let logger: Logger | undefined
 try {
   await main()
 } catch (error) {
-  const known = EXPECTED.some(type => error instanceof type)
-    ? (error as Error).message
-    : explain(error as NodeJS.ErrnoException)
+  const known = explainFailure(error)
   if (known) process.stderr.write(`\n${known}\n\n`)
   else if (logger) logger.fatal({ err: error }, 'the gateway could not start')
   else console.error(error)
@@ -66,15 +61,4 @@ async function main(): Promise<void> {
     await embedded?.stop()
   }
   process.exit(0)
-}
-
-function explain(error: NodeJS.ErrnoException & { port?: number }): string | undefined {
-  if (error.code === 'EADDRINUSE')
-    return `Port ${error.port} is taken. Set PORT to another one; PORT=0 takes a free one.`
-  if (error.code === 'ECONNREFUSED')
-    return 'No database answers at DATABASE_URL. Start it, or leave DATABASE_URL away for the embedded one.'
-  if (error.code === '28P01' || error.code === '28000')
-    return 'The database refuses the user or the password in DATABASE_URL.'
-  if (error.code === '3D000') return 'The database that DATABASE_URL names does not exist: create it first.'
-  return undefined
 }

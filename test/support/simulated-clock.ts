@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { Clock } from '../../src/shared/clock.ts'
 
 interface Timer {
@@ -18,7 +19,11 @@ export class SimulatedTime {
   }
 
   setTimer(callback: () => void, delayMs: number): () => void {
-    const timer = { dueMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, callback }
+    const timer = {
+      dueMs: this.#nowMs + Math.max(0, delayMs),
+      order: this.#order++,
+      callback: AsyncResource.bind(callback),
+    }
     this.#timers.add(timer)
     return () => this.#timers.delete(timer)
   }

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Flight, FlightEnd } from '../../src/coordination/flight.ts'
 import type { Lease } from '../../src/coordination/lease.ts'
 import { LeaseKeeper } from '../../src/coordination/lease-keeper.ts'
@@ -28,6 +29,18 @@ export interface Steps {
   schedule(task: Promise<void>, label: string): Promise<void>
   count(): number
   waitNext(count: number): Promise<void>
+}
+
+/**
+ * What comes of one event, all the way down: the request, the flight that it launches, the wakes that it sends. Without
+ * lanes everybody is as fast as everybody else by and large; with them, a whole request passes another between two of its
+ * steps. From "A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs", Burckhardt et al., 2010.
+ */
+export interface Lane {
+  /** Who is of a higher level goes first. */
+  level: number
+  /** After so many of its steps it falls by a level. */
+  drops: readonly number[]
 }
 
 /** What a call of the provider does. */
@@ -64,8 +77,6 @@ export interface Disturbance {
     /** It does its work, and nobody learns. */
     | { type: 'answer is lost' }
     | { type: 'statement is late' | 'answer is late'; ms: number }
-    /** So many steps of others go first. */
-    | { type: 'statement yields' | 'answer yields'; steps: number }
 }
 
 export type CallerEnd = Outcome<StoredResult> | { type: 'left' } | { type: 'threw'; error: unknown }
@@ -146,7 +157,13 @@ export class SimulatedCluster {
   readonly #lostWakes: readonly boolean[]
   readonly #revisionByKey = new Map<string, number>()
   readonly #failedUntilMsByKey = new Map<string, number>()
-  readonly #yielding = new Set<{ steps: number; resolve: () => void }>()
+  readonly #lanes: readonly Lane[]
+  readonly #lane = new AsyncLocalStorage<number>()
+  readonly #stepsByLane = new Map<number, number>()
+  /** Steps that are not offered yet, because others go first. */
+  #held: { lane: number; label: string; go: () => void }[] = []
+  /** The level of those that are offered. */
+  #offeredLevel = 0
   #wakes = 0
   #toPassMs = 0
   #outages = 0
@@ -159,10 +176,12 @@ export class SimulatedCluster {
     behaviors?: readonly Behavior[]
     /** Which wakes are lost, over and over. */
     lostWakes?: readonly boolean[]
+    lanes?: readonly Lane[]
   }) {
     this.#steps = options.steps
     this.#behaviors = options.behaviors ?? []
     this.#lostWakes = options.lostWakes ?? []
+    this.#lanes = options.lanes ?? []
     this.store = new SimulatedStore({
       nowMs: () => this.time.nowMs,
       notify: runId => this.#notify(runId),
@@ -199,12 +218,28 @@ export class SimulatedCluster {
   }
 
   step(label: string): Promise<void> {
-    return this.#steps.schedule(Promise.resolve(), label)
+    const lane = this.#lane.getStore() ?? 0
+    return new Promise(go => this.#held.push({ lane, label, go }))
   }
 
-  /** Lets others go first, as long as there are any. */
-  yield(steps: number): Promise<void> {
-    return new Promise(resolve => this.#yielding.add({ steps, resolve }))
+  /** Lets go first who is of a higher level: only among equals do the steps choose. */
+  #offer(): void {
+    const levels = this.#held.map(({ lane }) => this.#levelOf(lane))
+    if (this.#steps.count() === 0) this.#offeredLevel = Math.max(...levels)
+    const offered = this.#held.filter((_, index) => (levels[index] ?? 0) >= this.#offeredLevel)
+    this.#held = this.#held.filter(one => !offered.includes(one))
+    for (const { lane, label, go } of offered) {
+      void this.#steps.schedule(Promise.resolve(), label).then(() => {
+        this.#stepsByLane.set(lane, (this.#stepsByLane.get(lane) ?? 0) + 1)
+        go()
+      })
+    }
+  }
+
+  #levelOf(lane: number): number {
+    const { level = 0, drops = [] } = this.#lanes[lane % this.#lanes.length] ?? {}
+    const taken = this.#stepsByLane.get(lane) ?? 0
+    return level - drops.filter(drop => taken >= drop).length
   }
 
   revisionOf(key: string): number {
@@ -222,15 +257,14 @@ export class SimulatedCluster {
     return { revision, results: results.length, latest, serving: serves ? latest : undefined }
   }
 
-  /** Plays the events, each as a step of its own, and goes on until nothing is under way and no timer is set. */
+  /** Plays the events, each in a lane of its own, and goes on until nothing is under way and no timer is set. */
   async play(events: readonly { afterMs: number; event: SimulatedEvent }[]): Promise<void> {
-    void (async () => {
-      for (const { afterMs, event } of events) {
-        if (afterMs > 0) await this.time.wait(afterMs)
-        await this.step(JSON.stringify(event))
-        this.happen(event)
-      }
-    })()
+    let atMs = 0
+    for (const [lane, { afterMs, event }] of events.entries()) {
+      atMs += afterMs
+      const begin = () => void this.step(JSON.stringify(event)).then(() => this.happen(event))
+      this.#lane.run(lane, () => (atMs > 0 ? this.time.setTimer(begin, atMs) : begin()))
+    }
     await this.rest()
   }
 
@@ -243,18 +277,14 @@ export class SimulatedCluster {
         const ms = this.#toPassMs
         this.#toPassMs = 0
         await this.time.pass(ms)
-      } else if (this.#steps.count() > 0) {
+        continue
+      }
+      this.#offer()
+      if (this.#steps.count() > 0) {
         await this.#steps.waitNext(1)
-        for (const one of this.#yielding) if (--one.steps <= 0) this.#goOn(one)
-      } else if (this.#yielding.size > 0) for (const one of this.#yielding) this.#goOn(one)
-      else if (!this.time.fireNext(untilMs)) return
+      } else if (!this.time.fireNext(untilMs)) return
     }
     this.violate('everything comes to rest')
-  }
-
-  #goOn(one: { steps: number; resolve: () => void }): void {
-    this.#yielding.delete(one)
-    one.resolve()
   }
 
   happen(event: SimulatedEvent): void {
@@ -458,8 +488,7 @@ export class SimulatedCluster {
     const forcedOne = this.callers.some(
       other => other.forced && other.key === key && other.instance === instance && other.seated && !other.end,
     )
-    if (!caller.forced && !forcedOne && serving)
-      this.violate('nothing is generated that is stored already')
+    if (!caller.forced && !forcedOne && serving) this.violate('nothing is generated that is stored already')
     if (startedAtMs < (this.#failedUntilMsByKey.get(key) ?? 0))
       this.violate('a provider that failed is left alone for a while')
   }
@@ -679,7 +708,6 @@ export class SimulatedInstance {
     this.#underWay.add(sent)
     await cluster.step(`${label} →`)
     if (fault?.type === 'statement is late') await cluster.time.wait(fault.ms)
-    if (fault?.type === 'statement yields') await cluster.yield(fault.steps)
     let answer: { value: T } | { error: unknown }
     if (!this.alive && this.#sentStatements === 'are lost') {
       cluster.note(`${label}: lost with its sender`)
@@ -698,7 +726,6 @@ export class SimulatedInstance {
       }
     }
     if (fault?.type === 'answer is late') await cluster.time.wait(fault.ms)
-    if (fault?.type === 'answer yields') await cluster.yield(fault.steps)
     await cluster.step(`${label} ←`)
     await this.whenAwake()
     this.#underWay.delete(sent)

@@ -1,4 +1,9 @@
-import type { ProviderCall, SimulatedCaller, SimulatedCluster, SimulatedInstance } from './simulated-cluster.ts'
+import type {
+  ProviderCall,
+  SimulatedCaller,
+  SimulatedCluster,
+  SimulatedInstance,
+} from './simulated-cluster.ts'
 import type { StoredResult } from './simulated-leases.ts'
 
 /** Longer than any wait after a failure. */
@@ -15,7 +20,8 @@ export async function judge(cluster: SimulatedCluster): Promise<void> {
   for (const row of cluster.store.rows) {
     const owner = cluster.instanceOf(row.owner)
     const leftBehind = owner?.alive && !owner.isShutDown && !owner.mayGiveUp
-    if (row.state === 'RUNNING' && leftBehind) cluster.violate('no lease stays RUNNING when nobody works for it')
+    if (row.state === 'RUNNING' && leftBehind)
+      cluster.violate('no lease stays RUNNING when nobody works for it')
   }
   if (cluster.violations.length === 0) await judgeNewcomers(cluster)
   for (const caller of cluster.callers) judgeAnswer(cluster, caller)
@@ -26,7 +32,8 @@ export async function judge(cluster: SimulatedCluster): Promise<void> {
 }
 
 function tell({ violations, trace }: SimulatedCluster): string {
-  const lines = trace.length > MAX_LINES ? [`… ${trace.length - MAX_LINES} lines …`, ...trace.slice(-MAX_LINES)] : trace
+  const lines =
+    trace.length > MAX_LINES ? [`… ${trace.length - MAX_LINES} lines …`, ...trace.slice(-MAX_LINES)] : trace
   return [...new Set(violations), '', 'What happened:', ...lines].join('\n')
 }
 
@@ -34,7 +41,10 @@ function living(cluster: SimulatedCluster): SimulatedInstance[] {
   return cluster.instances.filter(instance => instance.alive)
 }
 
-function judgeRest(cluster: SimulatedCluster, { name, runOnce, keeper, watch, clock }: SimulatedInstance): void {
+function judgeRest(
+  cluster: SimulatedCluster,
+  { name, runOnce, keeper, watch, clock }: SimulatedInstance,
+): void {
   const left = {
     flights: runOnce.figures.flights,
     waiters: runOnce.figures.waiters,
@@ -73,14 +83,17 @@ function judgeAnswer(cluster: SimulatedCluster, caller: SimulatedCaller): void {
     case 'result': {
       const stored = results.find(({ id }) => id === end.result.id)
       if (!stored || (end.runId !== null && stored.runId !== end.runId))
-        cluster.violate(`every result is a committed one of the run it is said to be of, but not that of ${number}`)
+        cluster.violate(
+          `every result is a committed one of the run it is said to be of, but not that of ${number}`,
+        )
       if (forced && end.result.revision < revision)
         cluster.violate(`a forced request gets the data that was there when it asked, but not ${number}`)
       return
     }
     case 'pending':
       if (waitMs === null) cluster.violate('only who set a limit to its wait is told to wait')
-      if (cluster.withdrawn.has(end.runId)) cluster.violate('a run that a caller is told to wait for is not forgotten')
+      if (cluster.withdrawn.has(end.runId))
+        cluster.violate('a run that a caller is told to wait for is not forgotten')
       return
     case 'failed': {
       const [run] = cluster.store.find([end.runId])
@@ -118,7 +131,9 @@ function judgeCalls(cluster: SimulatedCluster): void {
     const calls = cluster.calls.filter(call => call.key === key)
     const leases = cluster.grants.filter(({ lease, reachedProvider }) => lease.key === key && reachedProvider)
     if (calls.length > leases.length) cluster.violate('a lease is good for one call of the provider')
-    const made = cluster.store.results.filter(result => result.key === key).map(result => callOf(cluster, result))
+    const made = cluster.store.results
+      .filter(result => result.key === key)
+      .map(result => callOf(cluster, result))
     if (made.includes(undefined) || new Set(made).size !== made.length)
       cluster.violate('every result comes from a call of its own')
     for (const { instance } of calls) {
@@ -136,7 +151,8 @@ async function judgeMetrics(cluster: SimulatedCluster): Promise<void> {
     const { metrics } = instance
     const calls = cluster.calls.filter(call => call.instance === instance).length
     const counted = await sum(metrics.providerCalls)
-    if (counted !== calls) cluster.violate(`every call of the provider is counted once: ${counted} for ${calls}`)
+    if (counted !== calls)
+      cluster.violate(`every call of the provider is counted once: ${counted} for ${calls}`)
     if ((await sum(metrics.runsInFlight)) !== 0) cluster.violate('no run is counted as in flight at rest')
   }
 }
