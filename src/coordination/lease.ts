@@ -38,7 +38,8 @@ export interface RunFailure {
  * simulation. Both promise: of all leases ever granted for a key, only the one with the highest epoch can commit, once.
  */
 export interface Leases {
-  acquire(subject: RunSubject): Promise<Acquisition>
+  /** @param claim a UUID for this acquisition: tried again with it, after an answer that was lost, it gives the same lease. */
+  acquire(subject: RunSubject, claim?: string): Promise<Acquisition>
   /** @returns those of the leases that are still held, renewed for the TTL from now. */
   renew(leases: readonly Lease[]): Promise<readonly Lease[]>
   /** @returns false when the lease has passed on. */

@@ -48,9 +48,9 @@ export class PostgresLeases implements Leases {
     this.#ttlMs = options.ttlMs
   }
 
-  async acquire(subject: RunSubject): Promise<Acquisition> {
+  async acquire(subject: RunSubject, claim: string = randomUUID()): Promise<Acquisition> {
     for (let attempt = 1; attempt <= MAX_ACQUIRE_TRIES; attempt++) {
-      const acquired = await this.#tryAcquire(subject)
+      const acquired = await this.#tryAcquire(subject, claim)
       if (acquired) return { type: 'acquired', lease: { ...subject, ...acquired } }
       const holder = await readLeaseHolder(this.#client, subject.key)
       if (holder?.state === 'RUNNING') return { type: 'running', runId: holder.runId }
@@ -59,13 +59,13 @@ export class PostgresLeases implements Leases {
     throw new Error(`no answer about a lease after ${MAX_ACQUIRE_TRIES} tries`)
   }
 
-  async #tryAcquire(subject: RunSubject) {
+  async #tryAcquire(subject: RunSubject, claim: string) {
     try {
       return await acquireLease(this.#client, {
         ...subject,
         owner: this.#owner(),
         ttlMs: this.#ttlMs,
-        runId: randomUUID(),
+        claim,
       })
     } catch (error) {
       // Somebody holds the row for longer than a statement may wait: a commit that hangs. Its server ends it; follow it until then.

@@ -16,8 +16,8 @@ export interface NewLease {
   key: string
   owner: number
   ttlMs: number
-  /** The id of the run, should this be a new one. */
-  runId: string
+  /** Of this acquisition, and the id of the run, should it be a new one. */
+  claim: string
   kind: GenerationKind
   userId: string
   archetype: Archetype | null
@@ -35,15 +35,19 @@ const ACQUIRE = {
   name: 'leases-acquire',
   text: `
     WITH acquired AS (
-      INSERT INTO leases AS l (key, state, epoch, owner, lease_until, run_id, phase, progress)
-      VALUES ($1, 'RUNNING', 1, $2::int, clock_timestamp() + $3::int * interval '1 ms', $4::uuid, 'WAITING', 0)
+      INSERT INTO leases AS l (key, state, epoch, owner, lease_until, run_id, phase, progress, claim)
+      VALUES ($1, 'RUNNING', 1, $2::int, clock_timestamp() + $3::int * interval '1 ms', $4::uuid, 'WAITING', 0, $4::uuid)
       ON CONFLICT (key) DO UPDATE SET
-        state = 'RUNNING', epoch = l.epoch + 1, owner = excluded.owner, lease_until = excluded.lease_until,
+        state = 'RUNNING', owner = excluded.owner, lease_until = excluded.lease_until, claim = excluded.claim,
+        -- Asked for again, because the answer was lost: the lease is ours already.
+        epoch = CASE WHEN l.claim = excluded.claim THEN l.epoch ELSE l.epoch + 1 END,
         -- A takeover continues the run; callers everywhere wait for its id.
         run_id = CASE WHEN l.state = 'RUNNING' THEN l.run_id ELSE excluded.run_id END,
-        takeover_cause = CASE WHEN l.state <> 'RUNNING' THEN NULL WHEN l.lease_until < clock_timestamp() THEN 'expired' ELSE 'owner_gone' END,
+        takeover_cause = CASE WHEN l.claim = excluded.claim THEN l.takeover_cause WHEN l.state <> 'RUNNING' THEN NULL
+          WHEN l.lease_until < clock_timestamp() THEN 'expired' ELSE 'owner_gone' END,
         phase = 'WAITING', progress = 0, retry_after = NULL
       WHERE (l.state <> 'RUNNING' AND (l.retry_after IS NULL OR l.retry_after <= clock_timestamp()))
+        OR (l.state = 'RUNNING' AND l.claim = excluded.claim)
         OR (l.state = 'RUNNING' AND l.lease_until < clock_timestamp())
         OR (l.state = 'RUNNING' AND pg_try_advisory_xact_lock_shared(${LIVENESS_LOCK_CLASS}, l.owner))
       RETURNING l.epoch, l.run_id, l.attempts, l.takeover_cause
@@ -57,8 +61,8 @@ const ACQUIRE = {
 }
 /** Takes the lease where its run has ended and may be followed by another, has expired, or its owner is gone. */
 export async function acquireLease(db: Queryable, lease: NewLease): Promise<AcquiredLease | undefined> {
-  const { key, owner, ttlMs, runId, kind, userId, archetype } = lease
-  return (await db.query<AcquiredLease>(ACQUIRE, [key, owner, ttlMs, runId, kind, userId, archetype]))[0]
+  const { key, owner, ttlMs, claim, kind, userId, archetype } = lease
+  return (await db.query<AcquiredLease>(ACQUIRE, [key, owner, ttlMs, claim, kind, userId, archetype]))[0]
 }
 
 export interface LeaseHolder {
