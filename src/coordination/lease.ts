@@ -56,8 +56,8 @@ export interface Leases {
   fail(lease: Lease, failure: RunFailure): Promise<{ retryAt: Date | null } | undefined>
   /** Lets anybody take the run over at once. */
   handOver(lease: Lease): Promise<void>
-  /** Ends a run that turned out not to be needed, and forgets it. */
-  withdraw(lease: Lease): Promise<void>
+  /** Ends a run that turned out not to be needed, with the result that another had just made. */
+  withdraw(lease: Lease, found: { resultId: string; inputRevision: number }): Promise<void>
   find(runIds: readonly string[]): Promise<GenerationRow[]>
 }
 

@@ -104,8 +104,8 @@ export class Pilot {
     try {
       const stored = await this.#insist(() => spec.findAgain(), signal)
       if (stored !== undefined) {
-        await this.leases.withdraw(lease)
-        return { type: 'result', ...stored, made: false }
+        await this.#insist(() => this.leases.withdraw(lease, stored), signal)
+        return { type: 'result', result: stored.result, runId: stored.runId, made: false }
       }
       const draft = await this.#make(flight, spec, lease, signal)
       return await this.#commit(spec, lease, draft, signal, log)

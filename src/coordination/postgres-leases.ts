@@ -76,8 +76,9 @@ export class PostgresLeases implements Leases {
 
   async renew(leases: readonly Lease[]): Promise<readonly Lease[]> {
     const held = leases.map(({ key, epoch }) => ({ key, epoch }))
-    const renewed = new Set(await renewLeases(this.#client, this.#ttlMs, held))
-    return leases.filter(lease => renewed.has(lease.key))
+    const renewed = await renewLeases(this.#client, this.#ttlMs, held)
+    const epochByKey = Map.groupBy(renewed, ({ key }) => key)
+    return leases.filter(lease => epochByKey.get(lease.key)?.some(({ epoch }) => epoch === lease.epoch))
   }
 
   advance(lease: Lease, to: Parameters<Leases['advance']>[1]): Promise<boolean> {
@@ -102,8 +103,8 @@ export class PostgresLeases implements Leases {
     return handOverLease(this.#client, lease)
   }
 
-  withdraw(lease: Lease): Promise<void> {
-    return withdrawLease(this.#client, lease)
+  withdraw(lease: Lease, found: { resultId: string; inputRevision: number }): Promise<void> {
+    return withdrawLease(this.#client, lease, found)
   }
 
   find(runIds: readonly string[]): Promise<GenerationRow[]> {

@@ -12,13 +12,21 @@ export type Found<Result> =
   /** A run is wanted that reads at least up to `needsRevision`; 0 where any run serves. */
   | { type: 'wanted'; needsRevision: number }
 
+/** What another run made, and up to which data revision it had read. */
+export interface FoundAgain<Result> {
+  result: Result
+  resultId: string
+  inputRevision: number
+  runId: string
+}
+
 /** One generation, as its use case describes it. */
 export interface RunSpec<Inputs, Draft, Result> {
   subject: RunSubject
   /** Looks for a stored result that serves, and what a run would need. Read after the request has arrived, never from a cache. */
   find(): Promise<Found<Result>>
   /** Asked by the holder of the lease: what a run made that was in flight when this request came, and ended just before. */
-  findAgain(): Promise<{ result: Result; runId: string } | undefined>
+  findAgain(): Promise<FoundAgain<Result> | undefined>
   /** Reads what the generation is made from, and up to which data revision that is. */
   collect(): Promise<{ inputs: Inputs; inputRevision: number }>
   generate(

@@ -88,23 +88,22 @@ const RENEW = {
     UPDATE leases l SET lease_until = clock_timestamp() + $1::int * interval '1 ms'
     FROM jsonb_to_recordset($2::jsonb) AS held (key text, epoch int)
     WHERE l.key = held.key AND l.epoch = held.epoch AND l.state = 'RUNNING'
-    RETURNING l.key`,
+    RETURNING l.key, l.epoch`,
 }
-/** Renews all the runs of an instance in one statement. @returns the keys of those that it still owns. */
+/** Renews all the runs of an instance in one statement. @returns those that it still owns. */
 export async function renewLeases(
   db: Queryable,
   ttlMs: number,
   held: readonly { key: string; epoch: number }[],
-): Promise<string[]> {
-  const rows = await db.query<{ key: string }>(RENEW, [ttlMs, JSON.stringify(held)])
-  return rows.map(row => row.key)
+): Promise<{ key: string; epoch: number }[]> {
+  return db.query(RENEW, [ttlMs, JSON.stringify(held)])
 }
 
 const ADVANCE = {
   name: 'leases-advance',
   text: `
     WITH advanced AS (
-      UPDATE leases SET phase = $3::"GenerationPhase", progress = greatest(progress, $4::float8)
+      UPDATE leases SET phase = greatest(phase, $3::"GenerationPhase"), progress = greatest(progress, $4::float8)
       WHERE key = $1 AND epoch = $2::int AND state = 'RUNNING'
       RETURNING run_id
     ), read AS (
@@ -212,17 +211,25 @@ const WITHDRAW = {
   name: 'leases-withdraw',
   text: `
     WITH withdrawn AS (
-      UPDATE leases SET state = 'SUCCEEDED', phase = 'DONE'
+      UPDATE leases SET state = 'SUCCEEDED', phase = 'DONE', progress = 1, attempts = 0
       WHERE key = $1 AND epoch = $2::int AND state = 'RUNNING'
       RETURNING run_id
-    ), forgotten AS (
-      DELETE FROM generations g USING withdrawn WHERE g.id = withdrawn.run_id RETURNING g.id
     )
-    SELECT pg_notify('${RUN_CHANNEL}', id::text)::text FROM forgotten`,
+    UPDATE generations g
+    SET state = 'SUCCEEDED', finished_at = clock_timestamp(), result_id = $3::uuid, input_revision = $4::int
+    FROM withdrawn WHERE g.id = withdrawn.run_id
+    RETURNING pg_notify('${RUN_CHANNEL}', g.id::text)::text`,
 }
-/** Ends a run that turned out not to be needed, before it has called a provider, and forgets that it was. */
-export async function withdrawLease(db: Queryable, lease: { key: string; epoch: number }): Promise<void> {
-  await db.query(WITHDRAW, [lease.key, lease.epoch])
+/**
+ * Ends a run that turned out not to be needed, before it has called a provider, with the result that another run had
+ * just made: who follows it gets that one.
+ */
+export async function withdrawLease(
+  db: Queryable,
+  lease: { key: string; epoch: number },
+  found: { resultId: string; inputRevision: number },
+): Promise<void> {
+  await db.query(WITHDRAW, [lease.key, lease.epoch, found.resultId, found.inputRevision])
 }
 
 const NOTIFY_RUN = { name: 'leases-notify-run', text: `SELECT pg_notify('${RUN_CHANNEL}', $1)::text` }
