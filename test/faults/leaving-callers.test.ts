@@ -59,10 +59,11 @@ test('a run that every caller has left goes on, is stored, and answers who asks 
   await until(async () => (await scene.database.query('SELECT 1 FROM analyses')).length === 1, {
     what: 'the analysis to be stored',
   })
+  for (const gateway of [a, b])
+    await until(async () => (await gateway.health()).flights === 0, { what: 'the flight to have ended' })
   const next = await expectOneResult([...scene.call(a, user), ...scene.call(b, user)])
   expect(next.answer.analysis.summary).toBe('answer 1 for runner')
   expect(next.sources).toEqual({ RECENT: 2 })
-  await until(async () => (await a.health()).flights === 0, { what: 'the flight to have ended' })
   await scene.expectConsistent()
   expect(scene.provider.calls).toHaveLength(1)
 })
@@ -79,6 +80,7 @@ test('a run that every caller has left is taken over for the next one when its o
 
   const callers = scene.call(b, user, 2)
   const second = await scene.provider.called(2)
+  await waitersArrive([[b, 2]])
   second.answer()
   const { answer, sources } = await expectOneResult(callers)
   expect(answer.generation).toMatchObject({ epoch: 2 })

@@ -92,3 +92,28 @@ test.each([
   await scene.expectConsistent()
   expect((await scene.database.query('SELECT 1 FROM analyses')).length).toBe(1)
 })
+
+test('while PostgreSQL is away for too long everyone is told so, and when it is back the next request is served', async () => {
+  const { scene, a, b, user, callers } = await startRun({ LEASE_TTL_MS: '10000' })
+
+  await postgres.stop('SIGINT')
+  for (const call of scene.provider.calls) call.answer()
+  scene.provider.onCall = call => call.answer()
+  // For twenty seconds a restart is waited for; nobody waits without end.
+  await callersEnd(callers, 45_000)
+  for (const { end } of callers)
+    expect(end).toMatchObject({
+      type: 'answer',
+      answer: { __typename: 'UnavailableError', code: 'UNAVAILABLE' },
+    })
+  const latecomers = [...scene.call(a, user), ...scene.call(b, user)]
+  await callersEnd(latecomers, 45_000)
+  for (const { end } of latecomers) expect(end).toMatchObject({ type: 'refused', code: 'UNAVAILABLE' })
+
+  await postgres.start()
+  await connected([a, b], true)
+  const { sources } = await expectOneResult([...scene.call(a, user), ...scene.call(b, user)])
+  expect(sources.FRESH).toBe(1)
+  await scene.expectConsistent()
+  expect(scene.provider.calls).toHaveLength(2)
+}, 120_000)

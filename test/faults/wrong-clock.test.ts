@@ -40,7 +40,7 @@ function requireLibrary(context: TestContext): string {
 
 test('instances whose clocks are minutes apart agree on who owns a run, for longer than its TTL', async context => {
   const library = requireLibrary(context)
-  const scene = await createScene({ settings: { LEASE_TTL_MS: '2000', RECENT_ANALYSIS_MINUTES: '1' } })
+  const scene = await createScene({ settings: { LEASE_TTL_MS: '3000', RECENT_ANALYSIS_MINUTES: '1' } })
   const instances = Object.values(await startWithWrongClocks(scene, library))
 
   for (const owner of instances) {

@@ -3,6 +3,7 @@
  * test. Its argument holds the settings as JSON; it prints a line of JSON when it is ready, drains on SIGTERM, and ends
  * when its input does, which is when the test's process is gone.
  */
+import { flushCompileCache } from 'node:module'
 import { readConfig } from '../../src/config.ts'
 import { startGateway } from '../../src/gateway.ts'
 import { createLogger } from '../../src/shared/logger.ts'
@@ -37,6 +38,8 @@ const gateway = await startGateway({
 })
 const ready: ProcessGatewayReady = { url: gateway.url, now: Date.now() }
 process.stdout.write(`${JSON.stringify(ready)}\n`)
+// Otherwise written at the end, which a process that is killed does not come to.
+flushCompileCache()
 await stopping
 await gateway.close()
 process.exit(0)

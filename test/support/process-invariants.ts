@@ -41,7 +41,7 @@ async function expectNoRunLeft(database: Pick<TestDatabase, 'query'>): Promise<v
 
 /** With a result or an expected error; only the clients of an instance that is no more may lose their connection. */
 function expectAnswered(callers: readonly Caller[]): void {
-  const typed = ['RequestAnalysisPayload', 'GenerationFailedError', 'UnavailableError']
+  const typed = ['RequestAnalysisPayload', 'GenerationPending', 'GenerationFailedError', 'UnavailableError']
   const wrong = callers.filter(({ end, gateway }) => {
     switch (end?.type) {
       case 'answer':

@@ -7,6 +7,8 @@ import { until } from './until.ts'
 export interface HeldLock {
   /** Waits until somebody stands before it. @returns the backend's pid. */
   waitedFor(): Promise<number>
+  /** Waits until the backend's statement has given up, as it does after LOCK_TIMEOUT_MS. */
+  givenUp(pid: number): Promise<void>
   /** Idempotent. */
   release(): Promise<void>
 }
@@ -28,21 +30,36 @@ export async function holdLock(databaseUrl: string, statement: string): Promise<
     await holder.end().catch(() => {})
     await observer.end().catch(() => {})
   }
+  let startedAt: unknown
   const lock: HeldLock = {
     async waitedFor() {
       let waiting: number | undefined
       await until(
         async () => {
-          const blocked = await observer.query<{ pid: number }>(
-            'SELECT pid FROM pg_stat_activity WHERE $1::int = ANY (pg_blocking_pids(pid)) ORDER BY query_start LIMIT 1',
+          const blocked = await observer.query<{ pid: number; startedAt: string }>(
+            `SELECT pid, query_start::text AS "startedAt" FROM pg_stat_activity
+             WHERE $1::int = ANY (pg_blocking_pids(pid)) ORDER BY query_start LIMIT 1`,
             [rows[0]?.pid],
           )
           waiting = blocked.rows[0]?.pid
+          startedAt = blocked.rows[0]?.startedAt
           return waiting !== undefined
         },
         { what: `somebody to wait for the lock of: ${statement}` },
       )
       return waiting ?? 0
+    },
+    async givenUp(pid) {
+      await until(
+        async () => {
+          const same = await observer.query(
+            `SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND query_start = $2::timestamptz AND wait_event_type = 'Lock'`,
+            [pid, startedAt],
+          )
+          return same.rows.length === 0
+        },
+        { what: `the wait for the lock of: ${statement} to be over` },
+      )
     },
     release() {
       released ??= release()

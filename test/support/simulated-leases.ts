@@ -34,7 +34,6 @@ export type StoreEvent =
   | { type: 'committed'; row: LeaseRow; results: readonly StoredResult[] }
   | { type: 'failed'; row: LeaseRow; failure: RunFailure }
   | { type: 'handed over'; row: LeaseRow }
-  | { type: 'withdrawn'; row: LeaseRow }
 
 export interface LeaseRow {
   readonly key: string
@@ -50,6 +49,9 @@ export interface LeaseRow {
   /** Not a column: since when nobody but its owner's silence has brought its end nearer. */
   readonly renewedAtMs: number
 }
+
+/** In the order in which a run goes through them. */
+export const PHASES: readonly GenerationPhase[] = ['WAITING', 'COLLECTING', 'GENERATING', 'STORING', 'DONE']
 
 type RunRecord = Omit<GenerationRow, 'phase' | 'progress' | 'retryAt' | 'abandoned'>
 
@@ -150,80 +152,89 @@ export class SimulatedStore {
   async renew(leases: readonly Lease[], ttlMs: number): Promise<Lease[]> {
     const renewed: Lease[] = []
     for (const lease of leases) {
-      const row = await this.#lockHeld(lease)
-      if (!row) continue
-      const nowMs = this.#nowMs()
-      this.#rowByKey.set(row.key, { ...row, leaseUntilMs: nowMs + ttlMs, renewedAtMs: nowMs })
-      renewed.push(lease)
+      await this.#fenced(lease, row => {
+        if (!row) return
+        const nowMs = this.#nowMs()
+        this.#rowByKey.set(row.key, { ...row, leaseUntilMs: nowMs + ttlMs, renewedAtMs: nowMs })
+        renewed.push(lease)
+      })
     }
     return renewed
   }
 
-  async advance(lease: Lease, to: Parameters<Leases['advance']>[1]): Promise<boolean> {
-    const before = await this.#lockHeld(lease)
-    if (!before) return false
-    const after = { ...before, phase: to.phase, progress: Math.max(before.progress, to.progress) }
-    this.#rowByKey.set(before.key, after)
-    if (to.inputRevision !== undefined) this.#record(before.runId, { inputRevision: to.inputRevision })
-    this.#observe({ type: 'advanced', before, after })
-    return true
+  advance(lease: Lease, to: Parameters<Leases['advance']>[1]): Promise<boolean> {
+    return this.#fenced(lease, before => {
+      if (!before) return false
+      const phase = PHASES[Math.max(PHASES.indexOf(before.phase), PHASES.indexOf(to.phase))] ?? to.phase
+      const after = { ...before, phase, progress: Math.max(before.progress, to.progress) }
+      this.#rowByKey.set(before.key, after)
+      if (to.inputRevision !== undefined) this.#record(before.runId, { inputRevision: to.inputRevision })
+      this.#observe({ type: 'advanced', before, after })
+      return true
+    })
   }
 
   /** @throws FencedError, and what `store` throws; nothing is stored then. */
-  async commit(lease: Lease, store: StoreResult): Promise<void> {
-    const row = await this.#lockHeld(lease)
-    if (!row) throw new FencedError('the lease has passed on')
-    const ended = Promise.withResolvers<void>()
-    this.#commitByKey.set(row.key, ended.promise)
-    try {
-      const committedAt = new Date(this.#nowMs())
-      const transaction = new SimulatedTransaction()
-      const resultId = await store(transaction, { runId: lease.runId, epoch: lease.epoch, committedAt })
-      const results = transaction.staged.map(staged => ({
-        ...staged,
-        key: row.key,
-        committedAtMs: committedAt.getTime(),
-      }))
-      this.results.push(...results)
-      this.#rowByKey.set(row.key, { ...row, state: 'SUCCEEDED', phase: 'DONE', progress: 1, attempts: 0 })
-      this.#record(row.runId, { state: 'SUCCEEDED', finishedAt: committedAt, resultId })
-      this.#observe({ type: 'committed', row, results })
-    } finally {
-      this.#commitByKey.delete(row.key)
-      ended.resolve()
-    }
-    this.#notify(row.runId)
+  commit(lease: Lease, store: StoreResult): Promise<void> {
+    return this.#fenced(lease, async row => {
+      if (!row) throw new FencedError('the lease has passed on')
+      const ended = Promise.withResolvers<void>()
+      this.#commitByKey.set(row.key, ended.promise)
+      try {
+        const committedAt = new Date(this.#nowMs())
+        const transaction = new SimulatedTransaction()
+        const resultId = await store(transaction, { runId: lease.runId, epoch: lease.epoch, committedAt })
+        const results = transaction.staged.map(staged => ({
+          ...staged,
+          key: row.key,
+          committedAtMs: committedAt.getTime(),
+        }))
+        this.results.push(...results)
+        this.#rowByKey.set(row.key, { ...row, state: 'SUCCEEDED', phase: 'DONE', progress: 1, attempts: 0 })
+        this.#record(row.runId, { state: 'SUCCEEDED', finishedAt: committedAt, resultId })
+        this.#observe({ type: 'committed', row, results })
+      } finally {
+        this.#commitByKey.delete(row.key)
+        ended.resolve()
+      }
+      this.#notify(row.runId)
+    })
   }
 
-  async fail(lease: Lease, failure: RunFailure): Promise<{ retryAt: Date | null } | undefined> {
-    const row = await this.#lockHeld(lease)
-    if (!row) return undefined
-    const nowMs = this.#nowMs()
-    const retryAfterMs = failure.retryAfterMs === null ? null : nowMs + failure.retryAfterMs
-    const attempts = row.attempts + 1
-    this.#rowByKey.set(row.key, { ...row, state: 'FAILED', phase: 'DONE', attempts, retryAfterMs })
-    const { message: error, retryable: errorRetryable } = failure
-    this.#record(row.runId, { state: 'FAILED', finishedAt: new Date(nowMs), error, errorRetryable })
-    this.#observe({ type: 'failed', row, failure })
-    this.#notify(row.runId)
-    return { retryAt: retryAfterMs === null ? null : new Date(Math.ceil(retryAfterMs)) }
+  fail(lease: Lease, failure: RunFailure): Promise<{ retryAt: Date | null } | undefined> {
+    return this.#fenced(lease, row => {
+      if (!row) return undefined
+      const nowMs = this.#nowMs()
+      const retryAfterMs = failure.retryAfterMs === null ? null : nowMs + failure.retryAfterMs
+      const attempts = row.attempts + 1
+      this.#rowByKey.set(row.key, { ...row, state: 'FAILED', phase: 'DONE', attempts, retryAfterMs })
+      const { message: error, retryable: errorRetryable } = failure
+      this.#record(row.runId, { state: 'FAILED', finishedAt: new Date(nowMs), error, errorRetryable })
+      this.#observe({ type: 'failed', row, failure })
+      this.#notify(row.runId)
+      return { retryAt: retryAfterMs === null ? null : new Date(Math.ceil(retryAfterMs)) }
+    })
   }
 
-  async handOver(lease: Lease): Promise<void> {
-    const row = await this.#lockHeld(lease)
-    if (!row) return
-    this.#rowByKey.set(row.key, { ...row, leaseUntilMs: Number.NEGATIVE_INFINITY })
-    this.#observe({ type: 'handed over', row })
-    this.#notify(row.runId)
+  handOver(lease: Lease): Promise<void> {
+    return this.#fenced(lease, row => {
+      if (!row) return
+      this.#rowByKey.set(row.key, { ...row, leaseUntilMs: Number.NEGATIVE_INFINITY })
+      this.#observe({ type: 'handed over', row })
+      this.#notify(row.runId)
+    })
   }
 
-  async withdraw(lease: Lease): Promise<void> {
-    const row = await this.#lockHeld(lease)
-    if (!row) return
-    this.#rowByKey.set(row.key, { ...row, state: 'SUCCEEDED', phase: 'DONE' })
-    this.#runById.delete(row.runId)
-    this.#observe({ type: 'withdrawn', row })
-    this.#notify(row.runId)
+  /** Without `made` the run is forgotten. */
+  withdraw(lease: Lease, made?: { resultId: string; inputRevision: number }): Promise<void> {
+    return this.#fenced(lease, row => {
+      if (!row) return
+      this.#rowByKey.set(row.key, { ...row, state: 'SUCCEEDED', phase: 'DONE' })
+      const finishedAt = new Date(this.#nowMs())
+      if (made) this.#record(row.runId, { ...made, state: 'SUCCEEDED', finishedAt })
+      else this.#runById.delete(row.runId)
+      this.#notify(row.runId)
+    })
   }
 
   find(runIds: readonly string[]): GenerationRow[] {
@@ -253,15 +264,16 @@ export class SimulatedStore {
     this.#notify(runId)
   }
 
-  /** The fence: the row of the key, locked, where the epoch is still this one and the run has not ended. */
-  async #lockHeld(lease: Lease): Promise<LeaseRow | undefined> {
+  /** The fence: the row of the key, once nobody locks it, where the epoch is still this one and the run has not ended. */
+  async #fenced<T>(lease: Lease, work: (row: LeaseRow | undefined) => T | Promise<T>): Promise<T> {
     for (;;) {
       const commit = this.#commitByKey.get(lease.key)
-      if (!commit) break
+      if (!commit) {
+        const row = this.#rowByKey.get(lease.key)
+        return work(row?.epoch === lease.epoch && row.state === 'RUNNING' ? row : undefined)
+      }
       await commit
     }
-    const row = this.#rowByKey.get(lease.key)
-    return row?.epoch === lease.epoch && row.state === 'RUNNING' ? row : undefined
   }
 
   #record(runId: string, change: Partial<RunRecord>): void {
@@ -337,8 +349,8 @@ export class SimulatedLeases implements Leases {
     return this.#wire({ name: 'hand-over', of: nameOf(lease) }, () => this.#store.handOver(lease))
   }
 
-  withdraw(lease: Lease): Promise<void> {
-    return this.#wire({ name: 'withdraw', of: nameOf(lease) }, () => this.#store.withdraw(lease))
+  withdraw(lease: Lease, made?: { resultId: string; inputRevision: number }): Promise<void> {
+    return this.#wire({ name: 'withdraw', of: nameOf(lease) }, () => this.#store.withdraw(lease, made))
   }
 
   find(runIds: readonly string[]): Promise<GenerationRow[]> {

@@ -19,7 +19,7 @@ export async function judge(cluster: SimulatedCluster): Promise<void> {
   for (const instance of living(cluster)) judgeRest(cluster, instance)
   for (const row of cluster.store.rows) {
     const owner = cluster.instanceOf(row.owner)
-    const leftBehind = owner?.alive && !owner.isShutDown && !owner.mayGiveUp
+    const leftBehind = owner?.alive && !owner.hasGivenUp
     if (row.state === 'RUNNING' && leftBehind)
       cluster.violate('no lease stays RUNNING when nobody works for it')
   }
@@ -73,7 +73,7 @@ async function judgeNewcomers(cluster: SimulatedCluster): Promise<void> {
 }
 
 function judgeAnswer(cluster: SimulatedCluster, caller: SimulatedCaller): void {
-  const { number, instance, end, forced, revision, waitMs } = caller
+  const { number, instance, end, forced, revision, waitMs, askedAtMs, endedAtMs } = caller
   const { results } = cluster.store
   if (!end) {
     if (instance.alive) cluster.violate(`every caller is answered, but not ${number}`)
@@ -81,8 +81,9 @@ function judgeAnswer(cluster: SimulatedCluster, caller: SimulatedCaller): void {
   }
   switch (end.type) {
     case 'result': {
-      const stored = results.find(({ id }) => id === end.result.id)
-      if (!stored || (end.runId !== null && stored.runId !== end.runId))
+      const [run] = end.runId === null ? [] : cluster.store.find([end.runId])
+      const isCommitted = results.some(({ id }) => id === end.result.id)
+      if (!isCommitted || (end.runId !== null && run?.resultId !== end.result.id))
         cluster.violate(
           `every result is a committed one of the run it is said to be of, but not that of ${number}`,
         )
@@ -91,8 +92,9 @@ function judgeAnswer(cluster: SimulatedCluster, caller: SimulatedCaller): void {
       return
     }
     case 'pending':
-      if (waitMs === null) cluster.violate('only who set a limit to its wait is told to wait')
-      if (cluster.withdrawn.has(end.runId))
+      if (waitMs === null || endedAtMs < askedAtMs + waitMs / instance.rate - 1)
+        cluster.violate('only who has set a limit to its wait, and has waited so long, is told to wait')
+      if (cluster.store.find([end.runId]).length === 0)
         cluster.violate('a run that a caller is told to wait for is not forgotten')
       return
     case 'failed': {

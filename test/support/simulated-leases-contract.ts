@@ -1,0 +1,479 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import {
+  type Acquisition,
+  FencedError,
+  type Lease,
+  type Leases,
+  type RunSubject,
+  type StoreResult,
+} from '../../src/coordination/lease.ts'
+import type { GenerationRow } from '../../src/database/generations.ts'
+
+export interface LeasesUnderTest {
+  /** Two instances' ways to the same leases; one and the same where there is but one instance. */
+  readonly first: Leases
+  readonly second: Leases
+  /** Of a key that nobody has used. */
+  newSubject(): RunSubject
+  /** An id such as results have. */
+  newResultId(): string
+  /** Stores something of that id in the commit's transaction. */
+  storing(id: string): StoreResult
+  isStored(id: string): Promise<boolean>
+  /** The wait after a failure is over. */
+  endBackoff(key: string): Promise<void>
+  /** Where leases have a TTL: it has run out. */
+  expire?(key: string): Promise<void>
+  /** Where owners can be gone: the first one is. */
+  killFirst?(): Promise<void>
+  close(): Promise<void>
+}
+
+/** What the last parameter is for depends on what a withdrawn run is to be remembered as. */
+interface Withdraws {
+  withdraw(lease: Lease, made?: { resultId: string; inputRevision: number }): Promise<void>
+}
+
+const FAILURE = { message: 'as the test wanted', retryable: false, retryAfterMs: null }
+const FAILURE_WITH_PAUSE = { message: 'as the test wanted', retryable: true, retryAfterMs: 60_000 }
+
+/**
+ * The promises of `Leases`, for every implementation. For each clause of the acquire statement and of the fence there is a
+ * test that fails when the clause is gone.
+ */
+export function leasesContract(
+  name: string,
+  has: { expiry: boolean; owners: boolean },
+  create: () => Promise<LeasesUnderTest>,
+): void {
+  describe(`the contract of leases, kept by ${name}`, () => {
+    let under: LeasesUnderTest
+    let first: Leases
+    let second: Leases
+    let subject: RunSubject
+    beforeEach(async () => {
+      under = await create()
+      first = under.first
+      second = under.second
+      subject = under.newSubject()
+    })
+    afterEach(() => under.close())
+
+    const take = async (leases: Leases, of = subject): Promise<Lease> => granted(await leases.acquire(of))
+    const read = async (lease: Lease): Promise<GenerationRow | undefined> =>
+      (await first.find([lease.runId]))[0]
+    const commit = async (leases: Leases, lease: Lease): Promise<string> => {
+      const id = under.newResultId()
+      await leases.commit(lease, under.storing(id))
+      return id
+    }
+    /** The run of a lease passes on to the other instance. */
+    const passOn = async (lease: Lease): Promise<Lease> => {
+      await first.handOver(lease)
+      return take(second)
+    }
+
+    describe('acquire', () => {
+      test('gives a key that nobody has used its first run', async () => {
+        const lease = await take(first)
+        expect(lease).toMatchObject({ ...subject, epoch: 1, attempts: 0, takeoverCause: null })
+        expect(await read(lease)).toMatchObject({
+          ...subject,
+          ...{ id: lease.runId, state: 'RUNNING', epoch: 1, phase: 'WAITING', progress: 0 },
+          ...{ inputRevision: null, finishedAt: null, error: null, resultId: null, abandoned: false },
+        })
+      })
+
+      test('tells everybody, the owner too, to follow a run that goes on', async () => {
+        const { runId } = await take(first)
+        expect(await second.acquire(subject)).toEqual({ type: 'running', runId })
+        expect(await first.acquire(subject)).toEqual({ type: 'running', runId })
+      })
+
+      test('gives one of many who ask at once the lease, and the others its run to follow', async () => {
+        const answers = await Promise.all(
+          Array.from({ length: 20 }, (_, index) => (index % 2 ? first : second).acquire(subject)),
+        )
+        const leases = answers.filter(answer => answer.type === 'acquired').map(granted)
+        expect(leases).toHaveLength(1)
+        const others = answers.filter(answer => answer.type !== 'acquired')
+        expect(new Set(others.map(other => JSON.stringify(other)))).toEqual(
+          new Set([JSON.stringify({ type: 'running', runId: leases[0]?.runId })]),
+        )
+      })
+
+      test('keeps keys apart', async () => {
+        const other = under.newSubject()
+        const lease = await take(first)
+        expect((await take(second, other)).epoch).toBe(1)
+        await first.fail(lease, FAILURE_WITH_PAUSE)
+        expect((await second.acquire(other)).type).toBe('running')
+      })
+
+      test('starts another run after one that succeeded', async () => {
+        const lease = await take(first)
+        await commit(first, lease)
+        const next = await take(second)
+        expect(next).toMatchObject({ epoch: 2, attempts: 0, takeoverCause: null })
+        expect(next.runId).not.toBe(lease.runId)
+      })
+
+      test('starts another run at once after a failure without a pause, and counts the failures in a row', async () => {
+        const lease = await take(first)
+        await first.fail(lease, FAILURE)
+        const next = await take(second)
+        expect(next).toMatchObject({ epoch: 2, attempts: 1, takeoverCause: null })
+        expect(next.runId).not.toBe(lease.runId)
+        await second.fail(next, FAILURE)
+        const third = await take(first)
+        expect(third.attempts).toBe(2)
+        await commit(first, third)
+        expect((await take(first)).attempts).toBe(0)
+      })
+
+      test('lets nobody start a run while a failed one keeps the next waiting, and anybody afterwards', async () => {
+        const lease = await take(first)
+        const failed = await first.fail(lease, FAILURE_WITH_PAUSE)
+        for (const leases of [first, second])
+          expect(await leases.acquire(subject)).toEqual({
+            type: 'backing-off',
+            runId: lease.runId,
+            retryAt: failed?.retryAt,
+          })
+        await under.endBackoff(subject.key)
+        const next = await take(second)
+        expect(next).toMatchObject({ epoch: 2, attempts: 1, takeoverCause: null })
+        expect(await read(next)).toMatchObject({ state: 'RUNNING', retryAt: null })
+      })
+
+      test.runIf(has.expiry)('takes a run over whose lease has expired, under the next epoch', async () => {
+        const lease = await take(first)
+        await under.expire?.(subject.key)
+        const taken = await take(second)
+        expect(taken).toMatchObject({ runId: lease.runId, epoch: 2, takeoverCause: 'expired' })
+      })
+
+      test.runIf(has.owners)('takes a run over at once whose owner is gone', async () => {
+        const lease = await take(first)
+        await under.killFirst?.()
+        const taken = await take(second)
+        expect(taken).toMatchObject({ runId: lease.runId, epoch: 2, takeoverCause: 'owner_gone' })
+        // It has an owner again, and one that lives.
+        expect(await second.acquire(subject)).toEqual({ type: 'running', runId: lease.runId })
+        expect((await second.find([lease.runId]))[0]).toMatchObject({ abandoned: false })
+      })
+
+      test('takes a run over at once that was handed over', async () => {
+        const lease = await take(first)
+        await first.handOver(lease)
+        expect(await take(second)).toMatchObject({ runId: lease.runId, epoch: 2 })
+      })
+
+      test('has whoever takes a run over begin it anew', async () => {
+        const lease = await take(first)
+        await first.advance(lease, { phase: 'GENERATING', progress: 0.5, inputRevision: 7 })
+        const started = await read(lease)
+        const taken = await passOn(lease)
+        expect(await read(taken)).toMatchObject({
+          ...{ state: 'RUNNING', epoch: 2, phase: 'WAITING', progress: 0, inputRevision: null },
+          ...{ startedAt: started?.startedAt, abandoned: false },
+        })
+      })
+
+      test.runIf(has.expiry)('does not mind the TTL of a run that has ended', async () => {
+        await first.fail(await take(first), FAILURE_WITH_PAUSE)
+        await under.expire?.(subject.key)
+        expect((await second.acquire(subject)).type).toBe('backing-off')
+      })
+
+      test.runIf(has.owners)('does not mind who owned a run that has ended', async () => {
+        await first.fail(await take(first), FAILURE_WITH_PAUSE)
+        await under.killFirst?.()
+        expect((await second.acquire(subject)).type).toBe('backing-off')
+      })
+
+      test('raises the epoch with every lease, however the one before ended', async () => {
+        const epochs: number[] = []
+        const next = async () => {
+          const lease = await take(first)
+          epochs.push(lease.epoch)
+          return lease
+        }
+        await commit(first, await next())
+        await first.fail(await next(), FAILURE)
+        await (first as Withdraws).withdraw(await next(), { resultId: under.newResultId(), inputRevision: 1 })
+        await first.handOver(await next())
+        await next()
+        expect(epochs).toEqual([1, 2, 3, 4, 5])
+      })
+    })
+
+    describe('commit', () => {
+      test('stores the result and ends the run in one', async () => {
+        const lease = await take(first)
+        const id = under.newResultId()
+        let told: Parameters<StoreResult>[1] | undefined
+        await first.commit(lease, (transaction, run) => {
+          told = run
+          return under.storing(id)(transaction, run)
+        })
+        expect(told).toMatchObject({ runId: lease.runId, epoch: lease.epoch })
+        expect(await under.isStored(id)).toBe(true)
+        expect(await read(lease)).toMatchObject({
+          ...{ state: 'SUCCEEDED', epoch: 1, phase: 'DONE', progress: 1, resultId: id, abandoned: false },
+          finishedAt: told?.committedAt,
+        })
+      })
+
+      test('is refused to an owner that lost its lease, and harms its successor in nothing', async () => {
+        const lease = await take(first)
+        const successor = await passOn(lease)
+        const id = under.newResultId()
+        await expect(first.commit(lease, under.storing(id))).rejects.toBeInstanceOf(FencedError)
+        expect(await under.isStored(id)).toBe(false)
+        expect(await read(successor)).toMatchObject({ state: 'RUNNING', epoch: 2, resultId: null })
+        const committed = await commit(second, successor)
+        expect(await read(successor)).toMatchObject({ state: 'SUCCEEDED', epoch: 2, resultId: committed })
+      })
+
+      test('happens once', async () => {
+        const lease = await take(first)
+        const committed = await commit(first, lease)
+        const id = under.newResultId()
+        await expect(first.commit(lease, under.storing(id))).rejects.toBeInstanceOf(FencedError)
+        expect(await under.isStored(id)).toBe(false)
+        expect((await read(lease))?.resultId).toBe(committed)
+      })
+
+      test('happens once when it is tried twice at the same time', async () => {
+        const lease = await take(first)
+        const ids = [under.newResultId(), under.newResultId()]
+        const tries = await Promise.allSettled(ids.map(id => first.commit(lease, under.storing(id))))
+        expect(tries.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
+        const stored = await Promise.all(ids.map(id => under.isStored(id)))
+        expect(stored.filter(Boolean)).toHaveLength(1)
+        expect((await read(lease))?.resultId).toBe(ids[stored.indexOf(true)])
+      })
+
+      test('is refused when the run has failed or was withdrawn', async () => {
+        const failed = await take(first)
+        await first.fail(failed, FAILURE)
+        const withdrawn = await take(first, under.newSubject())
+        await (first as Withdraws).withdraw(withdrawn, { resultId: under.newResultId(), inputRevision: 1 })
+        for (const lease of [failed, withdrawn]) {
+          const id = under.newResultId()
+          await expect(first.commit(lease, under.storing(id))).rejects.toBeInstanceOf(FencedError)
+          expect(await under.isStored(id)).toBe(false)
+        }
+      })
+
+      test('ends no run of another key, though its epoch is the same', async () => {
+        const lease = await take(first)
+        const other = await take(first, under.newSubject())
+        expect(other.epoch).toBe(lease.epoch)
+        await commit(first, lease)
+        expect(await read(other)).toMatchObject({ state: 'RUNNING', phase: 'WAITING' })
+        await commit(first, other)
+      })
+
+      test('that fails stores nothing and ends nothing', async () => {
+        const lease = await take(first)
+        const id = under.newResultId()
+        const failure = new Error('of the store')
+        const commit = first.commit(lease, async (transaction, run) => {
+          await under.storing(id)(transaction, run)
+          throw failure
+        })
+        await expect(commit).rejects.toBe(failure)
+        expect(await under.isStored(id)).toBe(false)
+        expect(await read(lease)).toMatchObject({ state: 'RUNNING', resultId: null })
+        await first.commit(lease, under.storing(id))
+        expect((await read(lease))?.resultId).toBe(id)
+      })
+
+      test('that is under way keeps everybody off, also where its lease would be lost meanwhile', async () => {
+        const lease = await take(first)
+        const id = under.newResultId()
+        const begun = Promise.withResolvers<void>()
+        const gate = Promise.withResolvers<void>()
+        const commit = first.commit(lease, async (transaction, run) => {
+          begun.resolve()
+          await gate.promise
+          return under.storing(id)(transaction, run)
+        })
+        await begun.promise
+        const late = Promise.allSettled([first.handOver(lease), first.fail(lease, FAILURE)])
+        expect(await second.acquire(subject)).toEqual({ type: 'running', runId: lease.runId })
+        gate.resolve()
+        await commit
+        await late
+        expect(await read(lease)).toMatchObject({ state: 'SUCCEEDED', epoch: 1, resultId: id })
+      })
+    })
+
+    describe('renew', () => {
+      test('gives back those that are held, of many', async () => {
+        const held = await take(first)
+        const ended = await take(first, under.newSubject())
+        await commit(first, ended)
+        const failed = await take(first, under.newSubject())
+        await first.fail(failed, FAILURE)
+        const lostSubject = under.newSubject()
+        const lost = await take(first, lostSubject)
+        await first.handOver(lost)
+        await take(second, lostSubject)
+        expect(await first.renew([held, ended, failed, lost])).toEqual([held])
+      })
+
+      test('tells two leases of one key apart', async () => {
+        const lease = await take(first)
+        const successor = await passOn(lease)
+        expect(await first.renew([lease, successor])).toEqual([successor])
+      })
+
+      test.runIf(has.expiry)('puts the end of the TTL off', async () => {
+        const lease = await take(first)
+        await under.expire?.(subject.key)
+        expect(await first.renew([lease])).toEqual([lease])
+        expect((await second.acquire(subject)).type).toBe('running')
+      })
+
+      test.runIf(has.expiry)('of a lease that was lost does nothing for its successor', async () => {
+        const lease = await take(first)
+        await passOn(lease)
+        await under.expire?.(subject.key)
+        expect(await first.renew([lease])).toEqual([])
+        expect(await take(first)).toMatchObject({ epoch: 3 })
+      })
+    })
+
+    describe('advance', () => {
+      test('shows everybody how far the run has come', async () => {
+        const lease = await take(first)
+        expect(await first.advance(lease, { phase: 'COLLECTING', progress: 0 })).toBe(true)
+        expect(await first.advance(lease, { phase: 'GENERATING', progress: 0.25, inputRevision: 3 })).toBe(
+          true,
+        )
+        expect((await second.find([lease.runId]))[0]).toMatchObject({
+          ...{ state: 'RUNNING', phase: 'GENERATING', progress: 0.25, inputRevision: 3 },
+        })
+        expect(await first.advance(lease, { phase: 'GENERATING', progress: 0.5 })).toBe(true)
+        expect(await read(lease)).toMatchObject({ progress: 0.5, inputRevision: 3 })
+      })
+
+      test('never goes back, in whatever order its statements arrive', async () => {
+        const lease = await take(first)
+        await first.advance(lease, { phase: 'STORING', progress: 1 })
+        expect(await first.advance(lease, { phase: 'GENERATING', progress: 0.5 })).toBe(true)
+        expect(await read(lease)).toMatchObject({ phase: 'STORING', progress: 1 })
+      })
+
+      test('is refused when the lease has passed on or the run has ended, and changes nothing', async () => {
+        const lease = await take(first)
+        const successor = await passOn(lease)
+        const to = { phase: 'GENERATING' as const, progress: 0.5, inputRevision: 9 }
+        expect(await first.advance(lease, to)).toBe(false)
+        expect(await read(successor)).toMatchObject({ phase: 'WAITING', progress: 0, inputRevision: null })
+        await commit(second, successor)
+        expect(await second.advance(successor, to)).toBe(false)
+        expect(await read(successor)).toMatchObject({ phase: 'DONE', progress: 1, inputRevision: null })
+      })
+    })
+
+    describe('fail', () => {
+      test('ends the run with what went wrong', async () => {
+        const lease = await take(first)
+        const failed = await first.fail(lease, FAILURE_WITH_PAUSE)
+        expect(failed?.retryAt).toBeInstanceOf(Date)
+        expect((await second.find([lease.runId]))[0]).toMatchObject({
+          ...{ state: 'FAILED', phase: 'DONE', error: FAILURE_WITH_PAUSE.message, errorRetryable: true },
+          ...{ retryAt: failed?.retryAt, resultId: null, abandoned: false },
+          finishedAt: expect.any(Date),
+        })
+      })
+
+      test('is refused when the lease has passed on or the run has ended, and changes nothing', async () => {
+        const lease = await take(first)
+        const successor = await passOn(lease)
+        expect(await first.fail(lease, FAILURE_WITH_PAUSE)).toBeUndefined()
+        expect(await read(successor)).toMatchObject({ state: 'RUNNING', error: null })
+        const id = await commit(second, successor)
+        expect(await second.fail(successor, FAILURE_WITH_PAUSE)).toBeUndefined()
+        expect(await read(successor)).toMatchObject({ state: 'SUCCEEDED', error: null, resultId: id })
+        expect((await take(first)).attempts).toBe(0)
+      })
+    })
+
+    describe('handOver and withdraw', () => {
+      test('a run that is handed over is abandoned, and goes on where somebody takes it', async () => {
+        const lease = await take(first)
+        await first.handOver(lease)
+        expect(await read(lease)).toMatchObject({ state: 'RUNNING', abandoned: true })
+        const successor = await take(second)
+        await first.handOver(lease)
+        expect(await read(successor)).toMatchObject({ state: 'RUNNING', abandoned: false })
+      })
+
+      test('a run that is withdrawn makes way for the next at once', async () => {
+        const lease = await take(first)
+        await (first as Withdraws).withdraw(lease, { resultId: under.newResultId(), inputRevision: 1 })
+        expect((await read(lease))?.state).not.toBe('RUNNING')
+        const next = await take(second)
+        expect(next).toMatchObject({ epoch: 2, attempts: 0, takeoverCause: null })
+        expect(next.runId).not.toBe(lease.runId)
+      })
+
+      test('withdrawing is refused when the lease has passed on', async () => {
+        const lease = await take(first)
+        const successor = await passOn(lease)
+        await (first as Withdraws).withdraw(lease, { resultId: under.newResultId(), inputRevision: 1 })
+        expect(await read(successor)).toMatchObject({ state: 'RUNNING', epoch: 2 })
+        await commit(second, successor)
+      })
+    })
+
+    describe('find', () => {
+      test('knows the runs of all instances, in any number, and no others', async () => {
+        const one = await take(first)
+        const other = await take(second, under.newSubject())
+        const unknown = under.newResultId()
+        const found = await second.find([one.runId, unknown, other.runId])
+        expect(found.map(({ id }) => id).toSorted()).toEqual([one.runId, other.runId].toSorted())
+        expect(await first.find([])).toEqual([])
+      })
+
+      test('keeps a run that has ended as it was while the next goes on', async () => {
+        const lease = await take(first)
+        const id = await commit(first, lease)
+        const next = await take(second)
+        await second.advance(next, { phase: 'GENERATING', progress: 0.5 })
+        expect(await read(lease)).toMatchObject({
+          state: 'SUCCEEDED',
+          phase: 'DONE',
+          progress: 1,
+          resultId: id,
+        })
+      })
+
+      test.runIf(has.expiry)('calls a run abandoned whose lease has expired', async () => {
+        const lease = await take(first)
+        await under.expire?.(subject.key)
+        expect(await read(lease)).toMatchObject({ state: 'RUNNING', abandoned: true })
+      })
+
+      test.runIf(has.owners)('calls a run abandoned whose owner is gone, unless it has ended', async () => {
+        const lease = await take(first)
+        const ended = await take(first, under.newSubject())
+        await commit(first, ended)
+        await under.killFirst?.()
+        expect((await second.find([lease.runId]))[0]).toMatchObject({ abandoned: true })
+        expect((await second.find([ended.runId]))[0]).toMatchObject({ abandoned: false })
+      })
+    })
+  })
+}
+
+function granted(acquisition: Acquisition): Lease {
+  if (acquisition.type !== 'acquired') throw new Error(`no lease, but ${JSON.stringify(acquisition)}`)
+  return acquisition.lease
+}
