@@ -106,8 +106,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       logger,
       metrics,
     }
-    reports['/api/health/coordination'] = async () =>
-      coordinationHealth({ mode: config.coordination, ...coordination })
+    reports['/api/health/coordination'] = () => coordinationHealth(config.coordination, coordination, metrics)
     reports['/api/health/recent-analysis'] = () => recentAnalysisHealth(client, rules.recentWindowMs)
 
     const tokens = { ...config.jwt, secret: options.jwtSecret }

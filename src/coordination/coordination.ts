@@ -10,6 +10,7 @@ import type { Leases } from './lease.ts'
 import { LeaseKeeper } from './lease-keeper.ts'
 import { Liveness } from './liveness.ts'
 import { LocalLeases } from './local-leases.ts'
+import { createLocks, type Locks } from './locks.ts'
 import { Pilot } from './pilot.ts'
 import { PostgresLeases } from './postgres-leases.ts'
 import { RunOnce } from './run-once.ts'
@@ -33,6 +34,7 @@ export interface CoordinationOptions {
 export interface Coordination {
   readonly runOnce: RunOnce
   readonly runWatch: RunWatch
+  readonly locks: Locks
   readonly instance: number
   readonly connected: boolean
   /** Lets the runs of this instance finish, for `timeoutMs` at most, then leaves them to others. */
@@ -89,6 +91,7 @@ export async function createCoordination(options: CoordinationOptions): Promise<
   return {
     runOnce,
     runWatch,
+    locks: createLocks({ clock, metrics }),
     get instance() {
       return liveness.instance
     },

@@ -41,6 +41,8 @@ export class LeaseKeeper {
     const controller = new AbortController()
     this.#heldByRun.set(lease, { lease, controller, validUntilMs: askedAtMs + this.#ttlMs })
     this.#schedule()
+    // Who had to wait for the lease may have little of it left, as far as this process can tell.
+    if (this.#clock.nowMs() - askedAtMs > this.#ttlMs / RENEWALS_PER_TTL) void this.renew()
     return controller.signal
   }
 

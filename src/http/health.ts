@@ -1,6 +1,8 @@
-import type { RunOnce } from '../coordination/run-once.ts'
+import type { Coordination } from '../coordination/coordination.ts'
+import { lockFigures } from '../coordination/locks.ts'
 import { readDecisionFacts } from '../database/analyses.ts'
 import type { Queryable } from '../database/client.ts'
+import type { Metrics } from '../shared/metrics.ts'
 
 export type Phase = 'starting' | 'ready' | 'draining'
 
@@ -50,18 +52,24 @@ export async function recentAnalysisHealth(db: Queryable, recentWindowMs: number
   }
 }
 
-export function coordinationHealth(coordination: {
-  mode: string
-  runOnce: RunOnce
-  instance: number
-  connected: boolean
-}): HealthReport {
-  const { mode, runOnce, instance, connected } = coordination
+/** What happened on this instance since its start, and what is under way. */
+export async function coordinationHealth(
+  mode: string,
+  { runOnce, locks, instance, connected }: Coordination,
+  metrics: Metrics,
+): Promise<HealthReport> {
+  const requests = (await metrics.coordinationRequests.get()).values
+  const total = (values: readonly { value: number }[]) => values.reduce((sum, { value }) => sum + value, 0)
   return {
     status: connected ? 'ok' : 'degraded',
     mode,
     instance,
     livenessConnected: connected,
     ...runOnce.figures,
+    requests: total(requests),
+    joins: total(requests.filter(({ labels }) => labels.source === 'JOINED')),
+    takeovers: total((await metrics.coordinationTakeovers.get()).values),
+    fenced: total((await metrics.coordinationFenced.get()).values),
+    lockQueues: lockFigures(locks),
   }
 }

@@ -48,6 +48,9 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   })
   const { address, port, family } = server.address() as AddressInfo
 
+  /** Event streams, which may never end by themselves. */
+  const streams = new Set<ServerResponse>()
+
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/'
     switch (path) {
@@ -85,6 +88,10 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
     const sent = request.headers['x-request-id']
     const requestId = typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID()
     response.setHeader('x-request-id', requestId)
+    if (request.headers.accept?.includes('text/event-stream')) {
+      streams.add(response)
+      response.once('close', () => streams.delete(response))
+    }
     await graphql(request, response, { requestId, authorization: request.headers.authorization })
   }
 
@@ -97,6 +104,8 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
     close(deadlineMs) {
       closed ??= (async () => {
         await sockets?.close()
+        // Cut off rather than completed: a client that sees its stream break opens it again, on another instance.
+        for (const stream of streams) stream.destroy()
         await closeServer(server, deadlineMs)
       })()
       return closed

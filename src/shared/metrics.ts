@@ -67,6 +67,17 @@ export function createMetrics() {
       })
     },
     trackingUpdates: counter('tracking_updates_total', 'Writes of archetype tracking', ['outcome']),
+    memoryLockTimeouts: counter('memory_lock_timeout_total', "Waits for a user's memory that timed out"),
+    memoryLockContention: histogram(
+      'memory_lock_contention_seconds',
+      "How long writers waited for a user's memory",
+      ['operation'],
+    ),
+    collectionLockTimeouts: counter(
+      'collection_lock_timeout_total',
+      'Waits for a collection that timed out',
+      ['collection_name'],
+    ),
     graphqlRequests: counter('graphql_requests_total', 'GraphQL operations', ['operation', 'outcome']),
     graphqlSeconds: histogram('graphql_request_seconds', 'Duration of a GraphQL operation', ['operation']),
     subscriptionsActive: gauge('graphql_subscriptions_active', 'Open subscriptions'),

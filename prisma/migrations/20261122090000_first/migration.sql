@@ -154,6 +154,9 @@ CREATE UNIQUE INDEX "data_points_user_id_source_external_id_key" ON "data_points
 CREATE INDEX "analyses_user_id_archetype_created_at_id_idx" ON "analyses"("user_id", "archetype", "created_at" DESC, "id" DESC);
 
 -- CreateIndex
+CREATE INDEX "analyses_created_at_idx" ON "analyses"("created_at" DESC);
+
+-- CreateIndex
 CREATE INDEX "analyses_user_id_created_at_id_idx" ON "analyses"("user_id", "created_at" DESC, "id" DESC);
 
 -- CreateIndex
