@@ -3,7 +3,9 @@ import { createCoordination } from './coordination/coordination.ts'
 import { createDatabaseClient } from './database/client.ts'
 import { migrate } from './database/migrate.ts'
 import { createRunTransaction } from './database/transaction.ts'
+import { createAnalysisPath } from './domain/analyses/analysis-path.ts'
 import { RequestAnalysis } from './domain/analyses/request-analysis.ts'
+import { GeneratePlan } from './domain/plans/generate-plan.ts'
 import { createGraphqlServer } from './http/graphql-server.ts'
 import { coordinationHealth, databaseAnswers, type Phase, recentAnalysisHealth } from './http/health.ts'
 import { type HttpServer, listen } from './http/http-server.ts'
@@ -95,12 +97,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       logger,
       metrics,
     })
+    const generatePlan = new GeneratePlan({
+      db: client,
+      runOnce,
+      generator: options.generator,
+      analyses: createAnalysisPath({ db: client, requestAnalysis, rules }),
+      recentWindowMs: rules.recentWindowMs,
+      logger,
+      metrics,
+    })
     const services: Services = {
       db: client,
       transaction,
       runOnce,
       runWatch,
       requestAnalysis,
+      generatePlan,
       dataPointThreshold: config.dataPointThreshold,
       now,
       logger,

@@ -1,5 +1,6 @@
 import type { Archetype } from '../shared/archetype.ts'
 import type { JsonValue } from '../shared/json.ts'
+import type { PlanGenerator } from './plan.ts'
 
 /** INITIAL: the first analysis of a user and archetype. FOLLOW_UP: a later one. */
 export const analysisModes = ['INITIAL', 'FOLLOW_UP'] as const
@@ -53,7 +54,7 @@ export interface GenerationContext {
  * for, and never made inside a database transaction.
  * @throws GenerationError where the provider failed; any other error is treated as not retryable.
  */
-export interface Generator {
+export interface Generator extends PlanGenerator {
   readonly name: string
   generateAnalysis(input: AnalysisInput, context: GenerationContext): Promise<AnalysisDraft>
 }
