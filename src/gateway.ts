@@ -1,5 +1,6 @@
 import type { Config } from './config.ts'
 import { createCoordination } from './coordination/coordination.ts'
+import { OutboxRelay } from './coordination/outbox-relay.ts'
 import { createDatabaseClient } from './database/client.ts'
 import { migrate } from './database/migrate.ts'
 import { createRunTransaction } from './database/transaction.ts'
@@ -11,6 +12,8 @@ import { coordinationHealth, databaseAnswers, type Phase, recentAnalysisHealth }
 import { type HttpServer, listen } from './http/http-server.ts'
 import { createDevelopmentToken, createVerifyToken } from './http/token.ts'
 import type { Generator } from './providers/generator.ts'
+import { connectRedis } from './redis/client.ts'
+import { appendEvents } from './redis/event-stream.ts'
 import type { Services } from './schema/context.ts'
 import { type Clock, systemClock } from './shared/clock.ts'
 import type { Logger } from './shared/logger.ts'
@@ -97,12 +100,24 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       logger,
       metrics,
     })
+    const redis =
+      config.redisUrl === undefined ? undefined : connectRedis(config.redisUrl, { role: 'commands', logger })
+    owners.push(async () => redis?.disconnect())
+    const outbox = new OutboxRelay({
+      db: client,
+      publish: redis && (events => appendEvents(redis, events)),
+      clock,
+      logger,
+    })
+    owners.push(() => outbox.close())
+    outbox.wake()
     const generatePlan = new GeneratePlan({
       db: client,
       runOnce,
       generator: options.generator,
       analyses: createAnalysisPath({ db: client, requestAnalysis, rules }),
       recentWindowMs: rules.recentWindowMs,
+      eventsCommitted: () => outbox.wake(),
       logger,
       metrics,
     })

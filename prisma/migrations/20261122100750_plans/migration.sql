@@ -53,6 +53,7 @@ CREATE TABLE "outbox" (
     "key" TEXT NOT NULL,
     "payload" JSONB NOT NULL,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT clock_timestamp(),
+    "claimed_until" TIMESTAMPTZ(3),
     "published_at" TIMESTAMPTZ(3),
 
     CONSTRAINT "outbox_pkey" PRIMARY KEY ("id")

@@ -2,6 +2,7 @@ import type { RunSpec } from '../../coordination/run-once.ts'
 import type { AnalysisRow } from '../../database/analyses.ts'
 import type { Queryable } from '../../database/client.ts'
 import { readDataPointWindow } from '../../database/data-points.ts'
+import { insertEvent } from '../../database/outbox.ts'
 import {
   findLastMainDishes,
   findPlansByIds,
@@ -39,6 +40,8 @@ export interface PlanRunOptions {
   analyses: AnalysisPath
   /** A plan no older than this, from the same analysis, is reused. */
   recentWindowMs: number
+  /** Called after a commit that left events in the outbox. */
+  eventsCommitted: () => void
 }
 
 export interface PlanSubject {
@@ -82,7 +85,7 @@ export class PlanRuns {
   }
 
   describe(subject: PlanSubject, forced: boolean, alsoStore: AlsoStore): PlanRun {
-    const { db, generator, analyses, recentWindowMs } = this.#options
+    const { db, generator, analyses, recentWindowMs, eventsCommitted } = this.#options
     const { userId, kind, archetype, days } = subject
     let askedAt: Date | undefined
     return {
@@ -163,6 +166,12 @@ export class PlanRuns {
             generationId: run.runId,
             createdAt: run.committedAt,
           })
+          await insertEvent(transaction, {
+            topic: 'plan.made',
+            key: `plan:${planId}`,
+            payload: { planId, userId, kind, archetype, analysisId: behind.analysis.id },
+          })
+          transaction.afterCommit(eventsCommitted)
           await alsoStore(transaction, { runId: run.runId, planId, analysisSource: behind.source })
           return planId
         },
