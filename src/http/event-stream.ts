@@ -1,5 +1,6 @@
 import type { ExecutionResult } from 'graphql'
 import type { FetchAPI } from 'graphql-yoga'
+import { withoutHttp } from './mask-error.ts'
 
 /** A comment line keeps proxies from closing a stream on which nothing happens. */
 const PING_MS = 12_000
@@ -27,7 +28,9 @@ export function processEventStream(result: unknown, fetchAPI: FetchAPI): Respons
         eventId++
         if (!done) {
           controller.enqueue(
-            encoder.encode(`id: ${eventId}\nevent: next\ndata: ${JSON.stringify(value)}\n\n`),
+            encoder.encode(
+              `id: ${eventId}\nevent: next\ndata: ${JSON.stringify(value.errors ? { ...value, errors: withoutHttp(value.errors) } : value)}\n\n`,
+            ),
           )
           return
         }

@@ -63,7 +63,7 @@ export function createGraphqlServer(options: {
       loaders: createLoaders(services),
     }),
     maskedErrors: false,
-    plugins: [refuseForms, eventStreams, errorCodes(services), observe(services)],
+    plugins: [refuseForms, refuseBrokenParameters, eventStreams, errorCodes(services), observe(services)],
   })
 
   async function authenticate(authorization: string | undefined): Promise<Context['viewer']> {
@@ -96,6 +96,28 @@ const refuseForms: Plugin = {
     }
     endResponse(fetchAPI.Response.json({ errors: [error] }, { status: 415 }))
   },
+}
+
+/** What Yoga would parse in the address without expecting it to fail. */
+const refuseBrokenParameters: Plugin = {
+  onRequestParse({ request, url, endResponse, fetchAPI }) {
+    if (request.method !== 'GET') return
+    for (const parameter of ['variables', 'extensions']) {
+      const text = url.searchParams.get(parameter)
+      if (!text || isJson(text)) continue
+      const error = { message: `${parameter}: expected JSON`, extensions: { code: 'BAD_USER_INPUT' } }
+      return endResponse(fetchAPI.Response.json({ errors: [error] }, { status: 400 }))
+    }
+  },
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 const eventStreams: Plugin = {
@@ -145,10 +167,10 @@ function errorCodes({ logger }: Services): Plugin<ServerContext> {
         return { onNext: event => event.setResult(masked(event.result as ExecutionResult, requestId)) }
       },
     }),
-    // What went wrong before the execution, such as a token that is refused.
-    onExecutionResult({ result, setResult, context }) {
+    // What went wrong before the execution, such as a body that is no JSON or a token that is refused.
+    onResultProcess({ result, setResult, serverContext }) {
       if (!result || isAsyncIterable(result) || Array.isArray(result)) return
-      setResult(masked(result as ExecutionResult, (context as unknown as ServerContext).requestId))
+      setResult(masked(result as ExecutionResult, (serverContext as unknown as ServerContext).requestId))
     },
   }
 }

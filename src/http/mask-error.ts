@@ -1,11 +1,15 @@
-import { GraphQLError } from 'graphql'
+import { GraphQLError, type GraphQLFormattedError } from 'graphql'
 import { isDatabaseAway } from '../database/postgres-errors.ts'
 import type { Logger } from '../shared/logger.ts'
 
 const RETRY_AFTER_MS = 1000
 
 /** Yoga's own name for a request that is no GraphQL request. */
-const CODE_BY_FOREIGN_CODE: Record<string, string> = { BAD_REQUEST: 'BAD_USER_INPUT' }
+const CODE_BY_FOREIGN_CODE: Record<string, string> = {
+  BAD_REQUEST: 'BAD_USER_INPUT',
+  OPERATION_RESOLUTION_FAILURE: 'BAD_USER_INPUT',
+  REQUEST_ENTITY_TOO_LARGE: 'PAYLOAD_TOO_LARGE',
+}
 
 /**
  * What a client may see of an error. Expected ones carry a code of the contract; anything else is logged, once, and
@@ -18,7 +22,15 @@ export function maskError(error: unknown, requestId: string, logger: Logger): Gr
     // Without an error of ours behind it, graphql-js itself says what is wrong with a variable or an argument.
     if (cause instanceof GraphQLError && !cause.originalError) {
       const known = typeof code === 'string' ? (CODE_BY_FOREIGN_CODE[code] ?? code) : 'BAD_USER_INPUT'
-      return withExtensions(error, cause.message, { ...cause.extensions, code: known })
+      // What graphql-js wrapped around an error without a code says which variable it is about, and where in it.
+      const message = typeof code === 'string' ? cause.message : error.message
+      // Yoga puts the JSON parser's error there, with the client's whole body in it, and answers 400 because of it.
+      const { originalError, ...extensions } = cause.extensions ?? {}
+      return withExtensions(error, message, {
+        ...extensions,
+        ...(originalError !== undefined && { http: { status: 400 } }),
+        code: known,
+      })
     }
     if (isDatabaseAway(cause)) {
       logger.warn({ err: cause, requestId, path: error.path }, 'the database is away')
@@ -39,6 +51,14 @@ export function maskError(error: unknown, requestId: string, logger: Logger): Gr
     requestId,
     logger,
   )
+}
+
+/** The errors of a result as a transport without a status sends them: what tells Yoga the status is not the client's. */
+export function withoutHttp(errors: readonly GraphQLError[]): GraphQLFormattedError[] {
+  return errors.map(error => {
+    const { extensions: { http: _, ...extensions } = {}, ...formatted } = error.toJSON()
+    return { ...formatted, extensions }
+  })
 }
 
 type Cause = Error & { extensions?: GraphQLError['extensions']; originalError?: unknown }

@@ -1,10 +1,10 @@
 import type { Server } from 'node:http'
-import type { GraphQLError } from 'graphql'
+import type { FormattedExecutionResult, GraphQLError } from 'graphql'
 import { useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
 import type { Logger } from '../shared/logger.ts'
 import { type GraphqlServer, MAX_BODY_BYTES, type ServerContext } from './graphql-server.ts'
-import { maskError } from './mask-error.ts'
+import { maskError, withoutHttp } from './mask-error.ts'
 
 /** What Yoga's enveloped executor hands through graphql-ws' arguments. */
 interface Enveloped {
@@ -24,6 +24,10 @@ export function serveWebSockets(
     {
       execute: args => (args as unknown as { rootValue: Enveloped }).rootValue.execute(args),
       subscribe: args => (args as unknown as { rootValue: Enveloped }).rootValue.subscribe(args),
+      onNext: (_connection, _id, _params, _args, result) =>
+        result.errors &&
+        ({ ...result, errors: withoutHttp(result.errors as GraphQLError[]) } as FormattedExecutionResult),
+      onError: (_connection, _id, _params, errors) => withoutHttp(errors as GraphQLError[]),
       onSubscribe: async (connection, _id, params) => {
         const { authorization } = connection.connectionParams ?? {}
         const initial: ServerContext = {

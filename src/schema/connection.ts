@@ -18,19 +18,20 @@ interface KeysetRow {
 }
 
 const MAX_PAGE_SIZE = 100
+/** PostgreSQL knows no year 0. */
+const CURSOR =
+  /^((?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
 
 function encodeCursor(row: KeysetRow): string {
   return Buffer.from(`${row.createdAt.toISOString()} ${row.id}`).toString('base64url')
 }
 
 function decodeCursor(cursor: string): { at: Date; id: string } {
-  const [, at, id] =
-    /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([0-9a-f-]{36})$/.exec(
-      Buffer.from(cursor, 'base64url').toString(),
-    ) ?? []
-  const date = new Date(at ?? '')
-  if (!id || Number.isNaN(date.getTime())) throw badUserInput('after: expected a cursor of this list')
-  return { at: date, id }
+  const [, at, id] = CURSOR.exec(Buffer.from(cursor, 'base64url').toString()) ?? []
+  const createdAt = new Date(at ?? '')
+  if (!id || Number.isNaN(createdAt.getTime()) || encodeCursor({ createdAt, id }) !== cursor)
+    throw badUserInput('after: expected a cursor of this list')
+  return { at: createdAt, id }
 }
 
 /** @throws GraphQLError BAD_USER_INPUT that names the argument. */
@@ -41,7 +42,7 @@ export async function keysetConnection<Row extends KeysetRow>(
 ): Promise<Connection<Row>> {
   const first = args.first ?? 20
   if (first < 1 || first > MAX_PAGE_SIZE) throw badUserInput(`first: expected 1 to ${MAX_PAGE_SIZE}`)
-  const after = args.after ? decodeCursor(args.after) : undefined
+  const after = args.after == null ? undefined : decodeCursor(args.after)
   // One row more tells whether there is a next page.
   const rows = await find({ after, limit: first + 1 })
   return {

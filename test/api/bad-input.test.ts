@@ -232,3 +232,12 @@ test('waitMs is refused when it is negative, longer than anybody may wait, or no
   expect(generator.calls).toHaveLength(0)
   await nothingStored()
 })
+
+test.each(['', 'k'.repeat(129), 'key\0', '\ud800'])(
+  'the idempotency key %j is refused, and named',
+  async idempotencyKey => {
+    expectIssue(await analyse({ archetype: 'FOUNDATION_BUILDER', idempotencyKey }), 'input.idempotencyKey')
+    expect(generator.calls).toHaveLength(0)
+    await nothingStored()
+  },
+)

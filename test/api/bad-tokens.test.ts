@@ -55,11 +55,7 @@ const BAD_TOKENS: [what: string, names: RegExp, token: () => string | Promise<st
   ['with a part too many', /malformed/, async () => `${await signed(good())}.x`],
   ['whose claims were changed', /another key/, tampered],
   ['signed with another key', /another key/, () => signed(good(), 'another secret, long enough for HS256')],
-  [
-    'signed with another algorithm',
-    /malformed|another key/,
-    () => signed(good(), TEST_SECRET.repeat(2), 'HS512'),
-  ],
+  ['signed with another algorithm', /malformed|another key/, () => signed(good(), TEST_SECRET, 'HS512')],
   ['signed with nothing', /malformed|another key/, () => new UnsecuredJWT(good()).encode()],
   ['that has expired', /expired/, () => signed({ ...good(), exp: nowSeconds() - 60 })],
   ['that is not valid yet', /nbf/, () => signed({ ...good(), nbf: nowSeconds() + 600 })],

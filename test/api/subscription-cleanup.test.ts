@@ -121,6 +121,7 @@ test('an operation that cannot be read, or is refused, ends itself and neither t
       bad.errors.map(error => error.extensions?.code),
       query,
     ).toEqual([code])
+    expect(bad.errors[0]?.extensions).not.toHaveProperty('http')
   }
   expect({ opened: socket.opened, closed: socket.closed, ended: good.ended }).toEqual({
     opened: 1,

@@ -186,6 +186,7 @@ describe.each([
       await ended(following)
       expect(following.results.filter(({ data }) => data?.generationChanged)).toEqual([])
       expect(following.errors).toHaveLength(1)
+      expect(following.errors[0]?.extensions).not.toHaveProperty('http')
       return following.errors[0]
     }
     const foreign = await refused(generation?.id ?? '', stranger)
