@@ -56,7 +56,7 @@ export class LocalLeases implements Leases {
       id: lease.runId,
       epoch: lease.epoch,
       state: 'RUNNING',
-      phase: 'WAITING',
+      phase: 'COLLECTING',
       progress: 0,
       inputRevision: null,
       startedAt: now,
@@ -87,7 +87,7 @@ export class LocalLeases implements Leases {
     return true
   }
 
-  async commit(lease: Lease, store: StoreResult): Promise<void> {
+  async commit(lease: Lease, store: StoreResult): Promise<string> {
     if (!this.#held(lease)) throw new FencedError('the lease has passed on')
     const { runId, epoch } = lease
     const finishedAt = this.#now()
@@ -95,9 +95,11 @@ export class LocalLeases implements Leases {
       store(transaction, { runId, epoch, committedAt: finishedAt }),
     )
     const entry = this.#held(lease)
-    if (!entry) return
-    entry.attempts = 0
-    this.#change(entry, { state: 'SUCCEEDED', phase: 'DONE', progress: 1, finishedAt, resultId })
+    if (entry) {
+      entry.attempts = 0
+      this.#change(entry, { state: 'SUCCEEDED', phase: 'DONE', progress: 1, finishedAt, resultId })
+    }
+    return resultId
   }
 
   async fail(lease: Lease, failure: RunFailure): Promise<{ retryAt: Date | null } | undefined> {

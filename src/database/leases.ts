@@ -36,13 +36,13 @@ const ACQUIRE = {
   text: `
     WITH acquired AS (
       INSERT INTO leases AS l (key, state, epoch, owner, lease_until, run_id, phase, progress)
-      VALUES ($1, 'RUNNING', 1, $2::int, clock_timestamp() + $3::int * interval '1 ms', $4::uuid, 'WAITING', 0)
+      VALUES ($1, 'RUNNING', 1, $2::int, clock_timestamp() + $3::int * interval '1 ms', $4::uuid, 'COLLECTING', 0)
       ON CONFLICT (key) DO UPDATE SET
         state = 'RUNNING', epoch = l.epoch + 1, owner = excluded.owner, lease_until = excluded.lease_until,
         -- A takeover continues the run; callers everywhere wait for its id.
         run_id = CASE WHEN l.state = 'RUNNING' THEN l.run_id ELSE excluded.run_id END,
         takeover_cause = CASE WHEN l.state <> 'RUNNING' THEN NULL WHEN l.lease_until < clock_timestamp() THEN 'expired' ELSE 'owner_gone' END,
-        phase = 'WAITING', progress = 0, retry_after = NULL
+        phase = 'COLLECTING', progress = 0, retry_after = NULL
       WHERE (l.state <> 'RUNNING' AND (l.retry_after IS NULL OR l.retry_after <= clock_timestamp()))
         OR (l.state = 'RUNNING' AND l.lease_until < clock_timestamp())
         OR (l.state = 'RUNNING' AND pg_try_advisory_xact_lock_shared(${LIVENESS_LOCK_CLASS}, l.owner))
@@ -106,13 +106,14 @@ const ADVANCE = {
     ), read AS (
       UPDATE generations g SET input_revision = $5::int FROM advanced WHERE g.id = advanced.run_id AND $5::int IS NOT NULL
     )
-    SELECT 1 FROM advanced`,
+    SELECT CASE WHEN $6::boolean THEN pg_notify('${RUN_CHANNEL}', run_id::text)::text END AS told FROM advanced`,
 }
 /** @returns false when the lease has passed on. */
 export async function advanceLease(
   db: Queryable,
   lease: { key: string; epoch: number },
   to: { phase: GenerationPhase; progress: number; inputRevision?: number },
+  notify: boolean,
 ): Promise<boolean> {
   const rows = await db.query(ADVANCE, [
     lease.key,
@@ -120,6 +121,7 @@ export async function advanceLease(
     to.phase,
     to.progress,
     to.inputRevision ?? null,
+    notify,
   ])
   return rows.length === 1
 }
@@ -219,9 +221,4 @@ const WITHDRAW = {
 /** Ends a run that turned out not to be needed, before it has called a provider, and forgets that it was. */
 export async function withdrawLease(db: Queryable, lease: { key: string; epoch: number }): Promise<void> {
   await db.query(WITHDRAW, [lease.key, lease.epoch])
-}
-
-const NOTIFY_RUN = { name: 'leases-notify-run', text: `SELECT pg_notify('${RUN_CHANNEL}', $1)::text` }
-export async function notifyRun(db: Queryable, runId: string): Promise<void> {
-  await db.query(NOTIFY_RUN, [runId])
 }
