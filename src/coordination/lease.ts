@@ -38,7 +38,8 @@ export interface RunFailure {
  * simulation. Both promise: of all leases ever granted for a key, only the one with the highest epoch can commit, once.
  */
 export interface Leases {
-  acquire(subject: RunSubject): Promise<Acquisition>
+  /** @param claim a UUID for this acquisition: tried again with it, after an answer that was lost, it gives the same lease. */
+  acquire(subject: RunSubject, claim?: string): Promise<Acquisition>
   /** @returns those of the leases that are still held, renewed for the TTL from now. */
   renew(leases: readonly Lease[]): Promise<readonly Lease[]>
   /** Tells whoever follows the run, where it can. @returns false when the lease has passed on. */
@@ -56,8 +57,8 @@ export interface Leases {
   fail(lease: Lease, failure: RunFailure): Promise<{ retryAt: Date | null } | undefined>
   /** Lets anybody take the run over at once. */
   handOver(lease: Lease): Promise<void>
-  /** Ends a run that turned out not to be needed, and forgets it. */
-  withdraw(lease: Lease): Promise<void>
+  /** Ends a run that turned out not to be needed, with the result that another had just made. */
+  withdraw(lease: Lease, found: { resultId: string; inputRevision: number }): Promise<void>
   find(runIds: readonly string[]): Promise<GenerationRow[]>
 }
 

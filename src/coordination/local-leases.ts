@@ -12,10 +12,14 @@ import {
 } from './lease.ts'
 
 interface Entry {
-  lease: Lease
   run: GenerationRow
   attempts: number
+  /** A commit is under way: as behind a locked row, nobody else changes the run meanwhile. */
+  committing: boolean
 }
+
+/** In their order. */
+const PHASES = ['WAITING', 'COLLECTING', 'GENERATING', 'STORING', 'DONE']
 
 /** Runs that have ended and are still remembered, so that `Generation` nodes and pending callers can read them. */
 const MAX_REMEMBERED = 10_000
@@ -40,7 +44,8 @@ export class LocalLeases implements Leases {
   async acquire(subject: RunSubject): Promise<Acquisition> {
     const last = this.#entryByKey.get(subject.key)
     const now = this.#now()
-    if (last?.run.state === 'RUNNING' && !last.run.abandoned) return { type: 'running', runId: last.run.id }
+    if (last?.run.state === 'RUNNING' && (last.committing || !last.run.abandoned))
+      return { type: 'running', runId: last.run.id }
     if (last?.run.retryAt && last.run.retryAt > now)
       return { type: 'backing-off', runId: last.run.id, retryAt: last.run.retryAt }
     const takeover = last?.run.state === 'RUNNING'
@@ -59,7 +64,7 @@ export class LocalLeases implements Leases {
       phase: 'COLLECTING',
       progress: 0,
       inputRevision: null,
-      startedAt: now,
+      startedAt: takeover ? last.run.startedAt : now,
       finishedAt: null,
       error: null,
       errorRetryable: null,
@@ -67,39 +72,43 @@ export class LocalLeases implements Leases {
       resultId: null,
       abandoned: false,
     }
-    this.#entryByKey.set(subject.key, { lease, run, attempts: lease.attempts })
+    this.#entryByKey.set(subject.key, { run, attempts: lease.attempts, committing: false })
     this.#remember(run)
     return { type: 'acquired', lease }
   }
 
   async renew(leases: readonly Lease[]): Promise<readonly Lease[]> {
-    return leases.filter(lease => this.#held(lease))
+    return leases.filter(lease => this.#current(lease))
   }
 
   async advance(lease: Lease, to: Parameters<Leases['advance']>[1]): Promise<boolean> {
     const entry = this.#held(lease)
     if (!entry) return false
+    const { phase, progress, inputRevision } = entry.run
     this.#change(entry, {
-      phase: to.phase,
-      progress: Math.max(entry.run.progress, to.progress),
-      inputRevision: to.inputRevision ?? entry.run.inputRevision,
+      phase: PHASES.indexOf(to.phase) > PHASES.indexOf(phase) ? to.phase : phase,
+      progress: Math.max(progress, to.progress),
+      inputRevision: to.inputRevision ?? inputRevision,
     })
     return true
   }
 
   async commit(lease: Lease, store: StoreResult): Promise<string> {
-    if (!this.#held(lease)) throw new FencedError('the lease has passed on')
+    const entry = this.#held(lease)
+    if (!entry) throw new FencedError('the lease has passed on')
     const { runId, epoch } = lease
     const finishedAt = this.#now()
-    const resultId = await this.#transaction('commit-local', transaction =>
-      store(transaction, { runId, epoch, committedAt: finishedAt }),
-    )
-    const entry = this.#held(lease)
-    if (entry) {
+    entry.committing = true
+    try {
+      const resultId = await this.#transaction('commit-local', transaction =>
+        store(transaction, { runId, epoch, committedAt: finishedAt }),
+      )
       entry.attempts = 0
       this.#change(entry, { state: 'SUCCEEDED', phase: 'DONE', progress: 1, finishedAt, resultId })
+      return resultId
+    } finally {
+      entry.committing = false
     }
-    return resultId
   }
 
   async fail(lease: Lease, failure: RunFailure): Promise<{ retryAt: Date | null } | undefined> {
@@ -119,20 +128,28 @@ export class LocalLeases implements Leases {
     if (entry) this.#change(entry, { abandoned: true })
   }
 
-  async withdraw(lease: Lease): Promise<void> {
+  async withdraw(lease: Lease, found: { resultId: string; inputRevision: number }): Promise<void> {
     const entry = this.#held(lease)
     if (!entry) return
-    this.#runById.delete(lease.runId)
-    this.#change(entry, { state: 'SUCCEEDED', phase: 'DONE' })
+    entry.attempts = 0
+    this.#change(entry, { ...found, state: 'SUCCEEDED', phase: 'DONE', progress: 1, finishedAt: this.#now() })
   }
 
   async find(runIds: readonly string[]): Promise<GenerationRow[]> {
     return runIds.flatMap(runId => this.#runById.get(runId) ?? [])
   }
 
-  #held(lease: Lease): Entry | undefined {
+  /** The run of a lease that nobody has taken over. Told by its id too: a key that was forgotten begins at epoch 1 again. */
+  #current(lease: Lease): Entry | undefined {
     const entry = this.#entryByKey.get(lease.key)
-    return entry?.run.state === 'RUNNING' && entry.run.epoch === lease.epoch ? entry : undefined
+    const same = entry?.run.id === lease.runId && entry.run.epoch === lease.epoch
+    return same && entry.run.state === 'RUNNING' ? entry : undefined
+  }
+
+  /** The same, where nothing is under way that will end the run. */
+  #held(lease: Lease): Entry | undefined {
+    const entry = this.#current(lease)
+    return entry?.committing ? undefined : entry
   }
 
   /** Rows are replaced, never changed: a reader keeps what it has read. */

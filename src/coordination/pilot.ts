@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { GenerationRow } from '../database/generations.ts'
 import { DatabaseAwayError, isDatabaseAway } from '../database/postgres-errors.ts'
 import { GenerationError } from '../providers/generator.ts'
@@ -67,7 +68,8 @@ export class Pilot {
     for (let leg = 1; leg <= MAX_LEGS; leg++) {
       this.#shutdown.signal.throwIfAborted()
       const askedAtMs = this.clock.nowMs()
-      const acquisition = await this.#insist(() => this.leases.acquire(spec.subject))
+      const claim = randomUUID()
+      const acquisition = await this.#insist(() => this.leases.acquire(spec.subject, claim))
       if (acquisition.type === 'backing-off') return this.#failedBefore(acquisition)
       if (acquisition.type === 'acquired') {
         const end = await this.#own(flight, spec, acquisition.lease, askedAtMs)
@@ -102,8 +104,8 @@ export class Pilot {
     try {
       const stored = await this.#insist(() => spec.findAgain(), signal)
       if (stored !== undefined) {
-        await this.leases.withdraw(lease)
-        return { type: 'result', ...stored, made: false }
+        await this.#insist(() => this.leases.withdraw(lease, stored), signal)
+        return { type: 'result', result: stored.result, runId: stored.runId, made: false }
       }
       const draft = await this.#make(flight, spec, lease, signal)
       return await this.#commit(spec, lease, draft, signal, log)

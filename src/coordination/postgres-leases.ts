@@ -52,9 +52,9 @@ export class PostgresLeases implements Leases {
     this.#notifiesProgress = options.notifiesProgress
   }
 
-  async acquire(subject: RunSubject): Promise<Acquisition> {
+  async acquire(subject: RunSubject, claim: string = randomUUID()): Promise<Acquisition> {
     for (let attempt = 1; attempt <= MAX_ACQUIRE_TRIES; attempt++) {
-      const acquired = await this.#tryAcquire(subject)
+      const acquired = await this.#tryAcquire(subject, claim)
       if (acquired) return { type: 'acquired', lease: { ...subject, ...acquired } }
       const holder = await readLeaseHolder(this.#client, subject.key)
       if (holder?.state === 'RUNNING') return { type: 'running', runId: holder.runId }
@@ -63,13 +63,13 @@ export class PostgresLeases implements Leases {
     throw new Error(`no answer about a lease after ${MAX_ACQUIRE_TRIES} tries`)
   }
 
-  async #tryAcquire(subject: RunSubject) {
+  async #tryAcquire(subject: RunSubject, claim: string) {
     try {
       return await acquireLease(this.#client, {
         ...subject,
         owner: this.#owner(),
         ttlMs: this.#ttlMs,
-        runId: randomUUID(),
+        claim,
       })
     } catch (error) {
       // Somebody holds the row for longer than a statement may wait: a commit that hangs. Its server ends it; follow it until then.
@@ -80,8 +80,9 @@ export class PostgresLeases implements Leases {
 
   async renew(leases: readonly Lease[]): Promise<readonly Lease[]> {
     const held = leases.map(({ key, epoch }) => ({ key, epoch }))
-    const renewed = new Set(await renewLeases(this.#client, this.#ttlMs, held))
-    return leases.filter(lease => renewed.has(lease.key))
+    const renewed = await renewLeases(this.#client, this.#ttlMs, held)
+    const epochByKey = Map.groupBy(renewed, ({ key }) => key)
+    return leases.filter(lease => epochByKey.get(lease.key)?.some(({ epoch }) => epoch === lease.epoch))
   }
 
   advance(lease: Lease, to: Parameters<Leases['advance']>[1]): Promise<boolean> {
@@ -107,8 +108,8 @@ export class PostgresLeases implements Leases {
     return handOverLease(this.#client, lease)
   }
 
-  withdraw(lease: Lease): Promise<void> {
-    return withdrawLease(this.#client, lease)
+  withdraw(lease: Lease, found: { resultId: string; inputRevision: number }): Promise<void> {
+    return withdrawLease(this.#client, lease, found)
   }
 
   find(runIds: readonly string[]): Promise<GenerationRow[]> {

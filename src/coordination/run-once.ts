@@ -12,6 +12,14 @@ export type Found<Result> =
   /** A run is wanted that reads at least up to `needsRevision`; 0 where any run serves. */
   | { type: 'wanted'; needsRevision: number }
 
+/** What another run made, and up to which data revision it had read. */
+export interface FoundAgain<Result> {
+  result: Result
+  resultId: string
+  inputRevision: number
+  runId: string
+}
+
 /** One generation, as its use case describes it. */
 export interface RunSpec<Inputs, Draft, Result> {
   subject: RunSubject
@@ -21,7 +29,7 @@ export interface RunSpec<Inputs, Draft, Result> {
    * Asked by the holder of the lease, before `collect`, which may build on what was read here: what a run made that was in
    * flight when this request came, and ended just before.
    */
-  findAgain(): Promise<{ result: Result; runId: string } | undefined>
+  findAgain(): Promise<FoundAgain<Result> | undefined>
   /** Reads what the generation is made from, and up to which data revision that is. */
   collect(): Promise<{ inputs: Inputs; inputRevision: number }>
   generate(

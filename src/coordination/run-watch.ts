@@ -63,6 +63,7 @@ export class RunWatch {
       if (listeners.size > 0 || this.#listenersByRun.get(runId) !== listeners) return
       this.#listenersByRun.delete(runId)
       if (this.#listenersByRun.size === 0) {
+        this.#failingSinceMs = undefined
         this.#cancelPoll?.()
         this.#cancelPoll = undefined
       }

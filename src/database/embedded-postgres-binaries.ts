@@ -15,6 +15,7 @@ import {
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
+import { makeFolder } from '../shared/make-folder.ts'
 import { type Account, currentUid } from './embedded-postgres-account.ts'
 import { runCommand } from './embedded-postgres-command.ts'
 import { displayPath, EmbeddedPostgresError, errorCode, orAbsent } from './embedded-postgres-error.ts'
@@ -237,7 +238,7 @@ async function tryCopy(options: {
  */
 export async function prepareOwnFolder(path: string): Promise<boolean> {
   try {
-    await mkdir(dirname(path), { recursive: true })
+    await makeFolder(dirname(path))
     await mkdir(path)
     // Whatever the umask: a folder that others cannot enter would be of no use.
     await chmod(path, 0o755)

@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { makeFolder } from '../shared/make-folder.ts'
 import { type Account, chooseAccount } from './embedded-postgres-account.ts'
 import { locateBinaries } from './embedded-postgres-binaries.ts'
 import {
@@ -86,16 +86,6 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     )
   } catch (error) {
     throw explainFileError(error)
-  }
-}
-
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true })
-  } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error
-    // Node says so of a read-only disk too; without `recursive` it says what is wrong.
-    await mkdir(path)
   }
 }
 

@@ -16,8 +16,8 @@ export interface NewLease {
   key: string
   owner: number
   ttlMs: number
-  /** The id of the run, should this be a new one. */
-  runId: string
+  /** Of this acquisition, and the id of the run, should it be a new one. */
+  claim: string
   kind: GenerationKind
   userId: string
   archetype: Archetype | null
@@ -35,15 +35,19 @@ const ACQUIRE = {
   name: 'leases-acquire',
   text: `
     WITH acquired AS (
-      INSERT INTO leases AS l (key, state, epoch, owner, lease_until, run_id, phase, progress)
-      VALUES ($1, 'RUNNING', 1, $2::int, clock_timestamp() + $3::int * interval '1 ms', $4::uuid, 'COLLECTING', 0)
+      INSERT INTO leases AS l (key, state, epoch, owner, lease_until, run_id, phase, progress, claim)
+      VALUES ($1, 'RUNNING', 1, $2::int, clock_timestamp() + $3::int * interval '1 ms', $4::uuid, 'COLLECTING', 0, $4::uuid)
       ON CONFLICT (key) DO UPDATE SET
-        state = 'RUNNING', epoch = l.epoch + 1, owner = excluded.owner, lease_until = excluded.lease_until,
+        state = 'RUNNING', owner = excluded.owner, lease_until = excluded.lease_until, claim = excluded.claim,
+        -- Asked for again, because the answer was lost: the lease is ours already.
+        epoch = CASE WHEN l.claim = excluded.claim THEN l.epoch ELSE l.epoch + 1 END,
         -- A takeover continues the run; callers everywhere wait for its id.
         run_id = CASE WHEN l.state = 'RUNNING' THEN l.run_id ELSE excluded.run_id END,
-        takeover_cause = CASE WHEN l.state <> 'RUNNING' THEN NULL WHEN l.lease_until < clock_timestamp() THEN 'expired' ELSE 'owner_gone' END,
+        takeover_cause = CASE WHEN l.claim = excluded.claim THEN l.takeover_cause WHEN l.state <> 'RUNNING' THEN NULL
+          WHEN l.lease_until < clock_timestamp() THEN 'expired' ELSE 'owner_gone' END,
         phase = 'COLLECTING', progress = 0, retry_after = NULL
       WHERE (l.state <> 'RUNNING' AND (l.retry_after IS NULL OR l.retry_after <= clock_timestamp()))
+        OR (l.state = 'RUNNING' AND l.claim = excluded.claim)
         OR (l.state = 'RUNNING' AND l.lease_until < clock_timestamp())
         OR (l.state = 'RUNNING' AND pg_try_advisory_xact_lock_shared(${LIVENESS_LOCK_CLASS}, l.owner))
       RETURNING l.epoch, l.run_id, l.attempts, l.takeover_cause
@@ -57,8 +61,8 @@ const ACQUIRE = {
 }
 /** Takes the lease where its run has ended and may be followed by another, has expired, or its owner is gone. */
 export async function acquireLease(db: Queryable, lease: NewLease): Promise<AcquiredLease | undefined> {
-  const { key, owner, ttlMs, runId, kind, userId, archetype } = lease
-  return (await db.query<AcquiredLease>(ACQUIRE, [key, owner, ttlMs, runId, kind, userId, archetype]))[0]
+  const { key, owner, ttlMs, claim, kind, userId, archetype } = lease
+  return (await db.query<AcquiredLease>(ACQUIRE, [key, owner, ttlMs, claim, kind, userId, archetype]))[0]
 }
 
 export interface LeaseHolder {
@@ -84,23 +88,22 @@ const RENEW = {
     UPDATE leases l SET lease_until = clock_timestamp() + $1::int * interval '1 ms'
     FROM jsonb_to_recordset($2::jsonb) AS held (key text, epoch int)
     WHERE l.key = held.key AND l.epoch = held.epoch AND l.state = 'RUNNING'
-    RETURNING l.key`,
+    RETURNING l.key, l.epoch`,
 }
-/** Renews all the runs of an instance in one statement. @returns the keys of those that it still owns. */
+/** Renews all the runs of an instance in one statement. @returns those that it still owns. */
 export async function renewLeases(
   db: Queryable,
   ttlMs: number,
   held: readonly { key: string; epoch: number }[],
-): Promise<string[]> {
-  const rows = await db.query<{ key: string }>(RENEW, [ttlMs, JSON.stringify(held)])
-  return rows.map(row => row.key)
+): Promise<{ key: string; epoch: number }[]> {
+  return db.query(RENEW, [ttlMs, JSON.stringify(held)])
 }
 
 const ADVANCE = {
   name: 'leases-advance',
   text: `
     WITH advanced AS (
-      UPDATE leases SET phase = $3::"GenerationPhase", progress = greatest(progress, $4::float8)
+      UPDATE leases SET phase = greatest(phase, $3::"GenerationPhase"), progress = greatest(progress, $4::float8)
       WHERE key = $1 AND epoch = $2::int AND state = 'RUNNING'
       RETURNING run_id
     ), read AS (
@@ -210,15 +213,23 @@ const WITHDRAW = {
   name: 'leases-withdraw',
   text: `
     WITH withdrawn AS (
-      UPDATE leases SET state = 'SUCCEEDED', phase = 'DONE'
+      UPDATE leases SET state = 'SUCCEEDED', phase = 'DONE', progress = 1, attempts = 0
       WHERE key = $1 AND epoch = $2::int AND state = 'RUNNING'
       RETURNING run_id
-    ), forgotten AS (
-      DELETE FROM generations g USING withdrawn WHERE g.id = withdrawn.run_id RETURNING g.id
     )
-    SELECT pg_notify('${RUN_CHANNEL}', id::text)::text FROM forgotten`,
+    UPDATE generations g
+    SET state = 'SUCCEEDED', finished_at = clock_timestamp(), result_id = $3::uuid, input_revision = $4::int
+    FROM withdrawn WHERE g.id = withdrawn.run_id
+    RETURNING pg_notify('${RUN_CHANNEL}', g.id::text)::text`,
 }
-/** Ends a run that turned out not to be needed, before it has called a provider, and forgets that it was. */
-export async function withdrawLease(db: Queryable, lease: { key: string; epoch: number }): Promise<void> {
-  await db.query(WITHDRAW, [lease.key, lease.epoch])
+/**
+ * Ends a run that turned out not to be needed, before it has called a provider, with the result that another run had
+ * just made: who follows it gets that one.
+ */
+export async function withdrawLease(
+  db: Queryable,
+  lease: { key: string; epoch: number },
+  found: { resultId: string; inputRevision: number },
+): Promise<void> {
+  await db.query(WITHDRAW, [lease.key, lease.epoch, found.resultId, found.inputRevision])
 }

@@ -16,6 +16,7 @@ const AWAY_STATES = new Set<string>([
   SQLSTATE.crashShutdown,
   SQLSTATE.cannotConnectNow,
   SQLSTATE.tooManyConnections,
+  SQLSTATE.lockNotAvailable,
 ])
 /** What the operating system or the driver says when the server cannot be reached or has hung up. */
 const AWAY_CODES = new Set([

@@ -115,6 +115,7 @@ CREATE TABLE "leases" (
     "attempts" INTEGER NOT NULL DEFAULT 0,
     "retry_after" TIMESTAMPTZ(6),
     "takeover_cause" TEXT,
+    "claim" UUID,
 
     CONSTRAINT "leases_pkey" PRIMARY KEY ("key")
 );

@@ -94,7 +94,8 @@ export class AnalysisRuns {
           : decideAnalysis(facts, false, rules).type === 'reuse'
         if (!serves) return undefined
         const result = await this.load(latest.id)
-        return { result, runId: result.analysis.generationId }
+        const { id, dataRevision, generationId } = result.analysis
+        return { result, resultId: id, inputRevision: dataRevision, runId: generationId }
       },
 
       collect: async () => {

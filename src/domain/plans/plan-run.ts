@@ -111,7 +111,8 @@ export class PlanRuns {
         const { latest } = await readLatestPlan(db, subject)
         if (!latest || !askedAt || latest.createdAt <= askedAt) return undefined
         const plan = await this.load(latest.id)
-        return { result: { plan, analysisSource: plan.analysisSource }, runId: plan.generationId }
+        const result = { plan, analysisSource: plan.analysisSource }
+        return { result, resultId: plan.id, inputRevision: 0, runId: plan.generationId }
       },
 
       collect: async () => {
