@@ -24,7 +24,9 @@ export interface Config {
   }
   readonly generator: 'rules' | 'openai'
   /** Set with `generator: 'openai'`. */
-  readonly openai: { readonly baseUrl: string; readonly apiKey: string; readonly model: string } | undefined
+  readonly openai:
+    | { readonly baseUrl: string; readonly apiKey: string | undefined; readonly model: string }
+    | undefined
   readonly generationTimeoutMs: number
   readonly leaseTtlMs: number
   readonly recentAnalysisMinutes: number
@@ -128,7 +130,7 @@ export function readConfig(
   if (present.JWT_SECRET && present.JWT_JWKS_URL)
     problems.push('JWT_SECRET, JWT_JWKS_URL: expected one of the two')
   if (present.GENERATOR === 'openai') {
-    for (const name of ['OPENAI_BASE_URL', 'OPENAI_API_KEY', 'OPENAI_MODEL'] as const)
+    for (const name of ['OPENAI_BASE_URL', 'OPENAI_MODEL'] as const)
       if (!present[name]) problems.push(`${name}: expected with GENERATOR=openai`)
   }
   const origins = present.CORS_ORIGINS?.split(',')
@@ -163,7 +165,7 @@ export function readConfig(
       env.GENERATOR === 'openai'
         ? {
             baseUrl: env.OPENAI_BASE_URL ?? '',
-            apiKey: env.OPENAI_API_KEY ?? '',
+            apiKey: env.OPENAI_API_KEY,
             model: env.OPENAI_MODEL ?? '',
           }
         : undefined,

@@ -77,8 +77,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await migrate(databaseUrl, message => logger.info(message))
 
     const transaction = createRunTransaction(client, { logger, metrics })
+    const { generator } = options
+    const longestGenerationMs =
+      generator.longestGenerationMs?.(config.generationTimeoutMs) ?? config.generationTimeoutMs
     const coordination = await createCoordination({
-      config,
+      config: { ...config, generationTimeoutMs: longestGenerationMs },
       databaseUrl,
       client,
       transaction,
@@ -95,7 +98,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const requestAnalysis = new RequestAnalysis({
       db: client,
       runOnce,
-      generator: options.generator,
+      generator,
       rules,
       logger,
       metrics,
@@ -114,7 +117,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const generatePlan = new GeneratePlan({
       db: client,
       runOnce,
-      generator: options.generator,
+      generator,
       analyses: createAnalysisPath({ db: client, requestAnalysis, rules }),
       recentWindowMs: rules.recentWindowMs,
       eventsCommitted: () => outbox.wake(),

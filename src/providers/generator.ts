@@ -56,6 +56,11 @@ export interface GenerationContext {
  */
 export interface Generator extends PlanGenerator {
   readonly name: string
+  /**
+   * How long a generation may take in all, where one provider call may take `callTimeoutMs`: retries and corrections come
+   * on top. Left out: as long as one call.
+   */
+  longestGenerationMs?(callTimeoutMs: number): number
   generateAnalysis(input: AnalysisInput, context: GenerationContext): Promise<AnalysisDraft>
 }
 

@@ -162,7 +162,11 @@ export class PlanRuns {
             title: draft.title,
             summary: draft.summary,
             items: draft.items,
-            metadata: draft.metadata,
+            // What a later menu does not repeat: where the generator does not say which dishes are main ones, all of them.
+            metadata: {
+              ...(kind === 'MENU' && { mainDishes: draft.items.map(item => item.title) }),
+              ...draft.metadata,
+            },
             date: input.date,
             generationId: run.runId,
             createdAt: run.committedAt,

@@ -139,6 +139,8 @@ export function createOpenAiGenerator(options: OpenAiGeneratorOptions): Generato
   return {
     name: 'openai',
 
+    longestGenerationMs,
+
     async generateAnalysis(input: AnalysisInput, context: GenerationContext): Promise<AnalysisDraft> {
       const { question, digest } = await analysisQuestion(prompts.analysis, input, context.signal)
       const reply = await ask('BEHAVIOR_ANALYSIS', question, context)
@@ -169,6 +171,6 @@ export function createOpenAiGenerator(options: OpenAiGeneratorOptions): Generato
 }
 
 /** A bound above a whole generation, for who guards it from outside, where each call is bounded by `callTimeoutMs`. */
-export function longestGenerationMs(callTimeoutMs: number): number {
+function longestGenerationMs(callTimeoutMs: number): number {
   return MOST_EXCHANGES * longestCallMs({ ...POLICY, callTimeoutMs })
 }

@@ -3,6 +3,7 @@ import { wordsOfFood } from './food-words.ts'
 import { type FoodName, foods } from './foods.ts'
 import { foldName, names, phrasesOf, significantWords } from './name-match.ts'
 import { energyShares, type Recipe } from './recipe.ts'
+import { recipeCatalogue } from './recipe-catalogue.ts'
 
 /** Percent of the calories; add up to 100. */
 export interface MacroShares {
@@ -96,7 +97,7 @@ export const restrictions: readonly EatingRule[] = [
   ...freeOf('caffeine', 'caffeine'),
   ...freeOf('honey', 'honey'),
   { name: 'sugar', wording: 'without added sugar', allows: without('sugar', 'honey') },
-  { name: 'legumes', wording: 'without legumes', allows: without('legume', 'peanuts', 'soy') },
+  { name: 'legumes', wording: 'without legumes', allows: without('legume', 'peanuts') },
   { name: 'grains', wording: 'without grains', allows: without('grain', 'gluten') },
   {
     name: 'halal',
@@ -177,8 +178,13 @@ export function findRestriction(name: string): EatingRule | null | undefined {
 
 /** What somebody dislikes, also where it takes no dish away. */
 export function dislikeRule(name: string): EatingRule | null {
-  const phrases = phrasesOf(name)
-  if (phrases.length === 0) return null
+  // "Salmon sashimi": what is known of it is left out, for what is not is served nowhere.
+  const phrases = phrasesOf(name).map(phrase => significantWords(phrase).filter(isKnownWord).join(' '))
+  const known = phrases.filter(phrase => phrase !== '')
+  return known.length > 0 ? phrasesRule(name, known) : null
+}
+
+function phrasesRule(name: string, phrases: readonly string[]): EatingRule {
   const unwanted = foodsNamed(phrases)
   return {
     name,
@@ -190,15 +196,25 @@ export function dislikeRule(name: string): EatingRule | null {
 }
 
 function withoutFoods(name: string): EatingRule | undefined {
-  const phrases = phrasesOf(stripped(foldName(name)))
+  const phrases = phrasesOf(name).map(phrase => stripped(foldName(phrase)))
+  // Half a restriction kept is one broken.
   const eachIsKnown = phrases.length > 0 && phrases.every(phrase => foodsNamed([phrase]).size > 0)
-  return eachIsKnown ? (dislikeRule(name) ?? undefined) : undefined
+  return eachIsKnown ? phrasesRule(name, phrases) : undefined
+}
+
+function isKnownWord(word: string): boolean {
+  return names(word, everyWord)
 }
 
 function foodsNamed(phrases: readonly string[]): Set<FoodName> {
   const all = Object.keys(foods) as FoodName[]
   return new Set(all.filter(food => phrases.some(phrase => names(phrase, wordsOfFood(food)))))
 }
+
+const everyWord = new Set([
+  ...(Object.keys(foods) as FoodName[]).flatMap(food => [...wordsOfFood(food)]),
+  ...recipeCatalogue.flatMap(recipe => [...dishWords(recipe)]),
+])
 
 function dishWords(recipe: Recipe): Set<string> {
   return new Set(recipe.types.flatMap(significantWords))

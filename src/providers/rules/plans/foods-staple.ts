@@ -6,7 +6,7 @@ export const stapleFoods = {
   'silken tofu': food(53, 4.8, 2.4, 2.7, ['soy', 'legume']),
   'smoked tofu': food(175, 18, 2, 10.5, ['soy', 'legume']),
   tempeh: food(203, 20, 7.5, 10.3, ['soy', 'legume']),
-  seitan: food(141, 25, 6, 1.9, ['gluten', 'grain', 'soy']),
+  seitan: food(141, 25, 6, 1.9, ['gluten', 'grain', 'soy', 'legume']),
   edamame: food(126, 11.9, 8.2, 5.2, ['soy', 'legume']),
   'soy yogurt': food(48, 4.2, 2.6, 2.3, ['soy', 'legume']),
   'soy milk': food(42, 3.5, 2.6, 1.9, ['soy', 'legume'], volume),

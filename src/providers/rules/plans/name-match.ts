@@ -9,6 +9,7 @@ export function foldName(text: string): string {
     .normalize('NFKD')
     .replace(/\p{M}/gu, '')
     .toLowerCase()
+    .replace(/['’]s?(?!\p{L})/gu, '')
     .replace(/[^\p{L}\p{N}]+/gu, ' ')
     .trim()
 }
@@ -105,6 +106,7 @@ const fillers = new Set([
 
 /** Folded, ours last; a plural only where the singular would not be found by itself. */
 const sameThings = [
+  ['sea food', 'seafood'],
   ['eggplants', 'aubergine'],
   ['eggplant', 'aubergine'],
   ['zucchinis', 'courgette'],

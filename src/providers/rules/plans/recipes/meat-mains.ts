@@ -154,7 +154,7 @@ export const meatMains: readonly RecipeData[] = [
     ingredients:
       '190 pork tenderloin, 250 sweet potato, 120 apple, 80 red onion, 14 olive oil, 5 Dijon mustard, 100 kale',
     method:
-      'Roast sweet potato, apple and onion, sear and roast the pork brushed with mustard and add the kale at the end.',
+      'Roast sweet potato, apple and onion with the pork, brushed with mustard, for 25 minutes and add the kale at the end.',
   },
   {
     title: 'Pork and egg cauliflower fried rice',
