@@ -22,7 +22,11 @@ export interface Config {
     readonly issuer: string | undefined
     readonly audience: string | undefined
   }
-  readonly generator: 'rules'
+  readonly generator: 'rules' | 'openai'
+  /** Set with `generator: 'openai'`. */
+  readonly openai:
+    | { readonly baseUrl: string; readonly apiKey: string | undefined; readonly model: string }
+    | undefined
   readonly generationTimeoutMs: number
   readonly leaseTtlMs: number
   readonly recentAnalysisMinutes: number
@@ -84,7 +88,10 @@ const Environment = z.object({
   JWT_JWKS_URL: urlOf(['https:', 'http:']).optional(),
   JWT_ISSUER: z.string().optional(),
   JWT_AUDIENCE: z.string().optional(),
-  GENERATOR: z.enum(['rules'], 'expected rules').default('rules'),
+  GENERATOR: z.enum(['rules', 'openai'], 'expected rules or openai').default('rules'),
+  OPENAI_BASE_URL: urlOf(['https:', 'http:']).optional(),
+  OPENAI_API_KEY: z.string().optional(),
+  OPENAI_MODEL: z.string().optional(),
   GENERATION_TIMEOUT_MS: milliseconds(120_000),
   // Below 1 s a renewal every third of it is lost in the noise of a busy machine.
   LEASE_TTL_MS: milliseconds(15_000, 1000),
@@ -122,6 +129,10 @@ export function readConfig(
     problems.push('JWT_SECRET or JWT_JWKS_URL: expected in production, where a made-up secret is refused')
   if (present.JWT_SECRET && present.JWT_JWKS_URL)
     problems.push('JWT_SECRET, JWT_JWKS_URL: expected one of the two')
+  if (present.GENERATOR === 'openai') {
+    for (const name of ['OPENAI_BASE_URL', 'OPENAI_MODEL'] as const)
+      if (!present[name]) problems.push(`${name}: expected with GENERATOR=openai`)
+  }
   const origins = present.CORS_ORIGINS?.split(',')
     .map(origin => origin.trim())
     .filter(Boolean)
@@ -150,6 +161,14 @@ export function readConfig(
       audience: env.JWT_AUDIENCE,
     },
     generator: env.GENERATOR,
+    openai:
+      env.GENERATOR === 'openai'
+        ? {
+            baseUrl: env.OPENAI_BASE_URL ?? '',
+            apiKey: env.OPENAI_API_KEY,
+            model: env.OPENAI_MODEL ?? '',
+          }
+        : undefined,
     generationTimeoutMs: env.GENERATION_TIMEOUT_MS,
     leaseTtlMs: env.LEASE_TTL_MS,
     recentAnalysisMinutes: env.RECENT_ANALYSIS_MINUTES,

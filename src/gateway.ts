@@ -1,14 +1,19 @@
 import type { Config } from './config.ts'
 import { createCoordination } from './coordination/coordination.ts'
+import { OutboxRelay } from './coordination/outbox-relay.ts'
 import { createDatabaseClient } from './database/client.ts'
 import { migrate } from './database/migrate.ts'
 import { createRunTransaction } from './database/transaction.ts'
+import { createAnalysisPath } from './domain/analyses/analysis-path.ts'
 import { RequestAnalysis } from './domain/analyses/request-analysis.ts'
+import { GeneratePlan } from './domain/plans/generate-plan.ts'
 import { createGraphqlServer } from './http/graphql-server.ts'
 import { coordinationHealth, databaseAnswers, type Phase, recentAnalysisHealth } from './http/health.ts'
 import { type HttpServer, listen } from './http/http-server.ts'
 import { createDevelopmentToken, createVerifyToken } from './http/token.ts'
 import type { Generator } from './providers/generator.ts'
+import { connectRedis } from './redis/client.ts'
+import { appendEvents } from './redis/event-stream.ts'
 import type { Services } from './schema/context.ts'
 import { type Clock, systemClock } from './shared/clock.ts'
 import type { Logger } from './shared/logger.ts'
@@ -72,8 +77,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await migrate(databaseUrl, message => logger.info(message))
 
     const transaction = createRunTransaction(client, { logger, metrics })
+    const { generator } = options
+    const longestGenerationMs =
+      generator.longestGenerationMs?.(config.generationTimeoutMs) ?? config.generationTimeoutMs
     const coordination = await createCoordination({
-      config,
+      config: { ...config, generationTimeoutMs: longestGenerationMs },
       databaseUrl,
       client,
       transaction,
@@ -90,8 +98,29 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const requestAnalysis = new RequestAnalysis({
       db: client,
       runOnce,
-      generator: options.generator,
+      generator,
       rules,
+      logger,
+      metrics,
+    })
+    const redis =
+      config.redisUrl === undefined ? undefined : connectRedis(config.redisUrl, { role: 'commands', logger })
+    owners.push(async () => redis?.disconnect())
+    const outbox = new OutboxRelay({
+      db: client,
+      publish: redis && (events => appendEvents(redis, events)),
+      clock,
+      logger,
+    })
+    owners.push(() => outbox.close())
+    outbox.wake()
+    const generatePlan = new GeneratePlan({
+      db: client,
+      runOnce,
+      generator,
+      analyses: createAnalysisPath({ db: client, requestAnalysis, rules }),
+      recentWindowMs: rules.recentWindowMs,
+      eventsCommitted: () => outbox.wake(),
       logger,
       metrics,
     })
@@ -101,6 +130,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       runOnce,
       runWatch,
       requestAnalysis,
+      generatePlan,
       dataPointThreshold: config.dataPointThreshold,
       now,
       logger,

@@ -1,11 +1,12 @@
-import { readConfig } from './config.ts'
+import { type Config, readConfig } from './config.ts'
 import { startEmbeddedPostgres } from './database/embedded-postgres.ts'
 import { explainFailure } from './explain-failure.ts'
 import { startGateway } from './gateway.ts'
 import { keptSecret } from './http/kept-secret.ts'
+import type { Generator } from './providers/generator.ts'
 import { createRulesGenerator } from './providers/rules/rules-generator.ts'
 import { createLogger, type Logger } from './shared/logger.ts'
-import { collectProcessMetrics, createMetrics } from './shared/metrics.ts'
+import { collectProcessMetrics, createMetrics, type Metrics } from './shared/metrics.ts'
 
 let logger: Logger | undefined
 try {
@@ -46,7 +47,7 @@ async function main(): Promise<void> {
       config,
       databaseUrl: config.databaseUrl ?? embedded?.url ?? '',
       jwtSecret: secret,
-      generator: createRulesGenerator(),
+      generator: await createGenerator(config, log, metrics),
       logger: log,
       metrics,
     })
@@ -61,4 +62,18 @@ async function main(): Promise<void> {
     await embedded?.stop()
   }
   process.exit(0)
+}
+
+async function createGenerator(config: Config, log: Logger, metrics: Metrics): Promise<Generator> {
+  if (!config.openai) return createRulesGenerator()
+  // Loaded where it is used: its client library costs 0.2 s and memory.
+  const { createOpenAiGenerator } = await import('./providers/openai/openai-generator.ts')
+  return createOpenAiGenerator({
+    ...config.openai,
+    callTimeoutMs: config.generationTimeoutMs,
+    logger: log,
+    onTokens: ({ kind, direction, tokens }) => metrics.providerTokens.inc({ kind, direction }, tokens),
+    onRepair: ({ kind }) => metrics.providerRepairs.inc({ kind }),
+    onBreakerChange: ({ kind, state }) => metrics.providerBreaker.set({ kind }, state === 'closed' ? 0 : 1),
+  })
 }

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DatabaseClient } from '../database/client.ts'
-import { notifyRun } from '../database/leases.ts'
 import type { RunTransaction } from '../database/transaction.ts'
 import { createRedisRunEvents } from '../redis/run-events.ts'
 import type { Clock } from '../shared/clock.ts'
@@ -58,7 +57,13 @@ export async function createCoordination(options: CoordinationOptions): Promise<
     },
   })
   const leases: Leases = distributed
-    ? new PostgresLeases({ client, transaction, owner: () => liveness.instance, ttlMs: config.leaseTtlMs })
+    ? new PostgresLeases({
+        client,
+        transaction,
+        owner: () => liveness.instance,
+        ttlMs: config.leaseTtlMs,
+        notifiesProgress: config.redisUrl === undefined,
+      })
     : new LocalLeases({ transaction, onChange: runId => runWatch.wake(runId) })
   const runWatch = new RunWatch({ leases, clock, logger })
   const keeper = new LeaseKeeper({ leases, clock, ttlMs: config.leaseTtlMs, logger })
@@ -70,17 +75,11 @@ export async function createCoordination(options: CoordinationOptions): Promise<
           onReconnect: () => runWatch.wakeAll(),
         })
       : undefined
-  // Redis carries the many small steps of a run, and PostgreSQL where there is none or it is away.
-  const publish = async (runId: string) => {
-    if (!distributed) return
-    if (redis) return redis.publish(runId).catch(() => notifyRun(client, runId))
-    await notifyRun(client, runId)
-  }
   const pilot = new Pilot({
     leases,
     keeper,
     watch: runWatch,
-    publish,
+    publish: redis && (runId => redis.publish(runId)),
     clock,
     logger,
     metrics,

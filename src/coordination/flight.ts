@@ -22,7 +22,8 @@ export class Flight<Result> {
   #land: (end: FlightEnd<Result>) => void = () => {}
   #knowRun: (runId: string) => void = () => {}
   #runId: string | undefined
-  #reading: 'not owner' | 'not yet' | 'has begun' | number = 'not owner'
+  /** Up to which data revision the run of this flight has read, as soon as that is known here. */
+  #readRevision: number | undefined
   /** Callers that still wait, in the order of their arrival. */
   readonly #seats = new Set<symbol>()
   #first: symbol | undefined
@@ -49,8 +50,7 @@ export class Flight<Result> {
 
   /** Whether the run of this flight is sure to read what had arrived by `revision`. */
   covers(revision: number): boolean {
-    if (revision <= this.needsRevision || this.#reading === 'not yet') return true
-    return typeof this.#reading === 'number' && this.#reading >= revision
+    return revision <= this.needsRevision || (this.#readRevision ?? -1) >= revision
   }
 
   sit(): symbol {
@@ -70,20 +70,15 @@ export class Flight<Result> {
 
   owns(runId: string): void {
     this.#know(runId)
-    this.#reading = 'not yet'
-  }
-
-  beginsToRead(): void {
-    this.#reading = 'has begun'
   }
 
   hasRead(revision: number): void {
-    this.#reading = revision
+    this.#readRevision = revision
   }
 
   follows(runId: string): void {
     this.#know(runId)
-    this.#reading = 'not owner'
+    this.#readRevision = undefined
   }
 
   land(end: FlightEnd<Result>): void {

@@ -42,16 +42,17 @@ export interface Leases {
   acquire(subject: RunSubject, claim?: string): Promise<Acquisition>
   /** @returns those of the leases that are still held, renewed for the TTL from now. */
   renew(leases: readonly Lease[]): Promise<readonly Lease[]>
-  /** @returns false when the lease has passed on. */
+  /** Tells whoever follows the run, where it can. @returns false when the lease has passed on. */
   advance(
     lease: Lease,
     to: { phase: GenerationPhase; progress: number; inputRevision?: number },
   ): Promise<boolean>
   /**
    * Ends the run with what `store` stores, in one transaction whose first statement is the fence.
+   * @returns the id of what was stored.
    * @throws FencedError when the lease has passed on or the run has ended; nothing is stored then.
    */
-  commit(lease: Lease, store: StoreResult): Promise<void>
+  commit(lease: Lease, store: StoreResult): Promise<string>
   /** @returns undefined when the lease has passed on. */
   fail(lease: Lease, failure: RunFailure): Promise<{ retryAt: Date | null } | undefined>
   /** Lets anybody take the run over at once. */

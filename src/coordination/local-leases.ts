@@ -61,7 +61,7 @@ export class LocalLeases implements Leases {
       id: lease.runId,
       epoch: lease.epoch,
       state: 'RUNNING',
-      phase: 'WAITING',
+      phase: 'COLLECTING',
       progress: 0,
       inputRevision: null,
       startedAt: takeover ? last.run.startedAt : now,
@@ -93,7 +93,7 @@ export class LocalLeases implements Leases {
     return true
   }
 
-  async commit(lease: Lease, store: StoreResult): Promise<void> {
+  async commit(lease: Lease, store: StoreResult): Promise<string> {
     const entry = this.#held(lease)
     if (!entry) throw new FencedError('the lease has passed on')
     const { runId, epoch } = lease
@@ -105,6 +105,7 @@ export class LocalLeases implements Leases {
       )
       entry.attempts = 0
       this.#change(entry, { state: 'SUCCEEDED', phase: 'DONE', progress: 1, finishedAt, resultId })
+      return resultId
     } finally {
       entry.committing = false
     }

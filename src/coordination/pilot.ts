@@ -19,8 +19,8 @@ export interface PilotOptions {
   leases: Leases
   keeper: LeaseKeeper
   watch: RunWatch
-  /** Tells every instance that a run has moved on; may be lost. */
-  publish: (runId: string) => Promise<void>
+  /** Tells every instance that a run has moved on, beside what the leases tell by themselves; may be lost. */
+  publish?: ((runId: string) => Promise<void>) | undefined
   clock: Clock
   logger: Logger
   metrics: Metrics
@@ -127,11 +127,8 @@ export class Pilot {
     const advance = async (to: Parameters<Leases['advance']>[1]) => {
       if (!(await this.#insist(() => this.leases.advance(lease, to), signal)))
         throw new LeaseLostError('the lease has passed on')
-      void this.#options.publish(lease.runId).catch(() => {})
+      this.#publish(lease)
     }
-    // COLLECTING is written before anything is read: who sees a run that is still WAITING knows that it will read later.
-    flight.beginsToRead()
-    await advance({ phase: 'COLLECTING', progress: 0 })
     const { inputs, inputRevision } = await this.#insist(() => spec.collect(), signal)
     flight.hasRead(inputRevision)
     await advance({ phase: 'GENERATING', progress: 0, inputRevision })
@@ -143,7 +140,8 @@ export class Pilot {
     const draft = await this.#callProvider(lease, signal, callSignal =>
       spec.generate(inputs, { signal: callSignal, reportProgress: reporter.report }),
     ).finally(reporter.stop)
-    await advance({ phase: 'STORING', progress: 1 })
+    // Not waited for: the commit follows at once, and ends the phase whichever comes first.
+    void advance({ phase: 'STORING', progress: 1 }).catch(() => {})
     return { draft, inputs }
   }
 
@@ -182,10 +180,6 @@ export class Pilot {
     }
   }
 
-  /**
-   * Stores what was paid for. A commit whose answer was lost is tried again: the fence lets it happen once, and the
-   * run's record tells whose it was.
-   */
   async #commit<Inputs, Draft, Result>(
     spec: RunSpec<Inputs, Draft, Result>,
     lease: Lease,
@@ -193,27 +187,26 @@ export class Pilot {
     signal: AbortSignal,
     log: Logger,
   ): Promise<FlightEnd<Result>> {
-    try {
-      await this.#insist(() => this.leases.commit(lease, spec.store(made.draft, made.inputs)), signal)
-    } catch (error) {
+    const store = spec.store(made.draft, made.inputs)
+    const resultId = await this.#insist(() => this.leases.commit(lease, store), signal).catch(async error => {
       if (!(error instanceof FencedError)) throw error
-      const [run] = await this.#insist(() => this.leases.find([lease.runId]))
-      if (run?.state !== 'SUCCEEDED' || run.epoch !== lease.epoch) {
-        this.#options.metrics.coordinationFenced.inc({ kind: lease.kind })
-        log.warn('a commit was refused: the lease had passed on')
-        throw error
-      }
-    }
-    void this.#options.publish(lease.runId).catch(() => {})
+      return this.#ownResult(lease, error, log)
+    })
+    this.#publish(lease)
+    const result = await this.#insist(() => spec.load(resultId))
+    return { type: 'result', result, runId: lease.runId, made: true }
+  }
+
+  /**
+   * A commit whose answer was lost is tried again: the fence lets it happen once, and the run's record tells whose it was.
+   * @throws the fence's refusal, where the run is not ours any more.
+   */
+  async #ownResult(lease: Lease, refusal: FencedError, log: Logger): Promise<string> {
     const [run] = await this.#insist(() => this.leases.find([lease.runId]))
-    if (!run?.resultId) throw new Error('a committed run has no result')
-    const { resultId } = run
-    return {
-      type: 'result',
-      result: await this.#insist(() => spec.load(resultId)),
-      runId: lease.runId,
-      made: true,
-    }
+    if (run?.resultId && run.state === 'SUCCEEDED' && run.epoch === lease.epoch) return run.resultId
+    this.#options.metrics.coordinationFenced.inc({ kind: lease.kind })
+    log.warn('a commit was refused: the lease had passed on')
+    throw refusal
   }
 
   /** @returns how the flight ends, or undefined where it goes on with somebody else's run. @throws what nobody can answer for. */
@@ -242,7 +235,7 @@ export class Pilot {
     const failed = await this.#insist(() => this.leases.fail(lease, { message, retryable, retryAfterMs }))
     if (!failed) return undefined
     if (known) log.warn({ reason: message, retryable }, 'a generation failed')
-    void this.#options.publish(lease.runId).catch(() => {})
+    this.#publish(lease)
     return { type: 'failed', runId: lease.runId, message, retryable, retryAt: failed.retryAt }
   }
 
@@ -310,6 +303,10 @@ export class Pilot {
       retryable: true,
       retryAt,
     }
+  }
+
+  #publish(lease: Lease): void {
+    void this.#options.publish?.(lease.runId).catch(() => {})
   }
 
   /** Tries again while the database is away, within a budget and as long as the run is ours. */

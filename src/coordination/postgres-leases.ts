@@ -33,6 +33,8 @@ export interface PostgresLeasesOptions {
   /** The number under which this instance shows that it lives; may change when it has to start over. */
   owner: () => number
   ttlMs: number
+  /** Whether the steps of a run are told by NOTIFY; their ends always are. False where Redis carries them. */
+  notifiesProgress: boolean
 }
 
 export class PostgresLeases implements Leases {
@@ -40,12 +42,14 @@ export class PostgresLeases implements Leases {
   readonly #transaction: RunTransaction
   readonly #owner: () => number
   readonly #ttlMs: number
+  readonly #notifiesProgress: boolean
 
   constructor(options: PostgresLeasesOptions) {
     this.#client = options.client
     this.#transaction = options.transaction
     this.#owner = options.owner
     this.#ttlMs = options.ttlMs
+    this.#notifiesProgress = options.notifiesProgress
   }
 
   async acquire(subject: RunSubject, claim: string = randomUUID()): Promise<Acquisition> {
@@ -82,16 +86,17 @@ export class PostgresLeases implements Leases {
   }
 
   advance(lease: Lease, to: Parameters<Leases['advance']>[1]): Promise<boolean> {
-    return advanceLease(this.#client, lease, to)
+    return advanceLease(this.#client, lease, to, this.#notifiesProgress)
   }
 
-  commit(lease: Lease, store: StoreResult): Promise<void> {
+  commit(lease: Lease, store: StoreResult): Promise<string> {
     return this.#transaction(`commit-${lease.kind.toLowerCase().replaceAll('_', '-')}`, async transaction => {
       const committedAt = await fenceLease(transaction, lease, this.#ttlMs)
       if (!committedAt) throw new FencedError('the lease has passed on')
       const { runId, epoch } = lease
       const resultId = await store(transaction, { runId, epoch, committedAt })
       await recordSuccess(transaction, runId, committedAt, resultId)
+      return resultId
     })
   }
 

@@ -25,7 +25,10 @@ export interface RunSpec<Inputs, Draft, Result> {
   subject: RunSubject
   /** Looks for a stored result that serves, and what a run would need. Read after the request has arrived, never from a cache. */
   find(): Promise<Found<Result>>
-  /** Asked by the holder of the lease: what a run made that was in flight when this request came, and ended just before. */
+  /**
+   * Asked by the holder of the lease, before `collect`, which may build on what was read here: what a run made that was in
+   * flight when this request came, and ended just before.
+   */
   findAgain(): Promise<FoundAgain<Result> | undefined>
   /** Reads what the generation is made from, and up to which data revision that is. */
   collect(): Promise<{ inputs: Inputs; inputRevision: number }>

@@ -36,7 +36,7 @@ const ACQUIRE = {
   text: `
     WITH acquired AS (
       INSERT INTO leases AS l (key, state, epoch, owner, lease_until, run_id, phase, progress, claim)
-      VALUES ($1, 'RUNNING', 1, $2::int, clock_timestamp() + $3::int * interval '1 ms', $4::uuid, 'WAITING', 0, $4::uuid)
+      VALUES ($1, 'RUNNING', 1, $2::int, clock_timestamp() + $3::int * interval '1 ms', $4::uuid, 'COLLECTING', 0, $4::uuid)
       ON CONFLICT (key) DO UPDATE SET
         state = 'RUNNING', owner = excluded.owner, lease_until = excluded.lease_until, claim = excluded.claim,
         -- Asked for again, because the answer was lost: the lease is ours already.
@@ -45,7 +45,7 @@ const ACQUIRE = {
         run_id = CASE WHEN l.state = 'RUNNING' THEN l.run_id ELSE excluded.run_id END,
         takeover_cause = CASE WHEN l.claim = excluded.claim THEN l.takeover_cause WHEN l.state <> 'RUNNING' THEN NULL
           WHEN l.lease_until < clock_timestamp() THEN 'expired' ELSE 'owner_gone' END,
-        phase = 'WAITING', progress = 0, retry_after = NULL
+        phase = 'COLLECTING', progress = 0, retry_after = NULL
       WHERE (l.state <> 'RUNNING' AND (l.retry_after IS NULL OR l.retry_after <= clock_timestamp()))
         OR (l.state = 'RUNNING' AND l.claim = excluded.claim)
         OR (l.state = 'RUNNING' AND l.lease_until < clock_timestamp())
@@ -109,13 +109,14 @@ const ADVANCE = {
     ), read AS (
       UPDATE generations g SET input_revision = $5::int FROM advanced WHERE g.id = advanced.run_id AND $5::int IS NOT NULL
     )
-    SELECT 1 FROM advanced`,
+    SELECT CASE WHEN $6::boolean THEN pg_notify('${RUN_CHANNEL}', run_id::text)::text END AS told FROM advanced`,
 }
 /** @returns false when the lease has passed on. */
 export async function advanceLease(
   db: Queryable,
   lease: { key: string; epoch: number },
   to: { phase: GenerationPhase; progress: number; inputRevision?: number },
+  notify: boolean,
 ): Promise<boolean> {
   const rows = await db.query(ADVANCE, [
     lease.key,
@@ -123,6 +124,7 @@ export async function advanceLease(
     to.phase,
     to.progress,
     to.inputRevision ?? null,
+    notify,
   ])
   return rows.length === 1
 }
@@ -230,9 +232,4 @@ export async function withdrawLease(
   found: { resultId: string; inputRevision: number },
 ): Promise<void> {
   await db.query(WITHDRAW, [lease.key, lease.epoch, found.resultId, found.inputRevision])
-}
-
-const NOTIFY_RUN = { name: 'leases-notify-run', text: `SELECT pg_notify('${RUN_CHANNEL}', $1)::text` }
-export async function notifyRun(db: Queryable, runId: string): Promise<void> {
-  await db.query(NOTIFY_RUN, [runId])
 }

@@ -1,5 +1,6 @@
 import type { Archetype } from '../shared/archetype.ts'
 import type { JsonValue } from '../shared/json.ts'
+import type { PlanGenerator } from './plan.ts'
 
 /** INITIAL: the first analysis of a user and archetype. FOLLOW_UP: a later one. */
 export const analysisModes = ['INITIAL', 'FOLLOW_UP'] as const
@@ -53,8 +54,13 @@ export interface GenerationContext {
  * for, and never made inside a database transaction.
  * @throws GenerationError where the provider failed; any other error is treated as not retryable.
  */
-export interface Generator {
+export interface Generator extends PlanGenerator {
   readonly name: string
+  /**
+   * How long a generation may take in all, where one provider call may take `callTimeoutMs`: retries and corrections come
+   * on top. Left out: as long as one call.
+   */
+  longestGenerationMs?(callTimeoutMs: number): number
   generateAnalysis(input: AnalysisInput, context: GenerationContext): Promise<AnalysisDraft>
 }
 

@@ -4,6 +4,7 @@ import type { RunWatch } from '../coordination/run-watch.ts'
 import type { DatabaseClient } from '../database/client.ts'
 import type { RunTransaction } from '../database/transaction.ts'
 import type { RequestAnalysis } from '../domain/analyses/request-analysis.ts'
+import type { GeneratePlan } from '../domain/plans/generate-plan.ts'
 import type { Role, Viewer } from '../domain/users/resolve-user.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
@@ -16,6 +17,7 @@ export interface Services {
   readonly runOnce: RunOnce
   readonly runWatch: RunWatch
   readonly requestAnalysis: RequestAnalysis
+  readonly generatePlan: GeneratePlan
   readonly dataPointThreshold: number
   readonly now: () => Date
   readonly logger: Logger

@@ -1,6 +1,6 @@
 import { GraphQLError } from 'graphql'
 import type { GenerationRow } from '../database/generations.ts'
-import { Analysis, Archetype } from './analysis.ts'
+import { Archetype } from './analysis.ts'
 import { builder } from './builder.ts'
 import { type Context, requireViewer } from './context.ts'
 import { followRun } from './follow-run.ts'
@@ -58,14 +58,29 @@ builder.node(Generation, {
       type: builder.nodeInterfaceRef(),
       nullable: true,
       description: 'The Analysis, Plan, EnhancedPrompt or Message it made.',
-      resolve: async ({ kind, resultId }, _args, context) => {
-        if (!resultId || kind !== 'BEHAVIOR_ANALYSIS') return null
-        const analysis = await context.loaders.analysis.load(resultId)
-        return analysis && { ...analysis, __typename: Analysis.name }
-      },
+      resolve: ({ kind, resultId }, _args, context) =>
+        resultId ? loadResult(kind, resultId, context) : null,
     }),
   }),
 })
+
+/** What a run of each kind makes. */
+async function loadResult(kind: GenerationRow['kind'], id: string, context: Context) {
+  switch (kind) {
+    case 'BEHAVIOR_ANALYSIS': {
+      const analysis = await context.loaders.analysis.load(id)
+      return analysis && { ...analysis, __typename: 'Analysis' }
+    }
+    case 'ROUTINE_PLAN':
+    case 'NUTRITION_PLAN':
+    case 'MENU_PLAN': {
+      const plan = await context.loaders.plan.load(id)
+      return plan && { ...plan, __typename: 'Plan' }
+    }
+    default:
+      return null
+  }
+}
 
 /** A generation of the viewer. @throws GraphQLError NOT_FOUND for one of another user too. */
 async function getOwnGeneration(context: Context, id: string): Promise<GenerationRow> {

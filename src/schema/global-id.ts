@@ -1,7 +1,7 @@
 import { badUserInput } from './context.ts'
 
 /** Every type with global ids, and so every type that `node` finds. */
-export const nodeTypes = ['User', 'Analysis', 'Insight', 'Generation'] as const
+export const nodeTypes = ['User', 'Analysis', 'Insight', 'Generation', 'Plan'] as const
 export type NodeType = (typeof nodeTypes)[number]
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/

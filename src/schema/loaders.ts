@@ -10,6 +10,14 @@ import {
   type InsightRow,
 } from '../database/analyses.ts'
 import type { DatabaseClient } from '../database/client.ts'
+import {
+  countPlans,
+  findLatestPlan,
+  findPlansByAnalysisIds,
+  findPlansByIds,
+  type PlanFilter,
+  type PlanRow,
+} from '../database/plans.ts'
 import { findTrackingByUserIds, type TrackingRow } from '../database/tracking.ts'
 import { findUsersByIds } from '../database/users.ts'
 import type { Archetype } from '../shared/archetype.ts'
@@ -57,13 +65,13 @@ export function createLoaders({
       return ids.map(id => rowsById.get(id) ?? [])
     })
   /** Few for each request, one statement each. */
-  const ofArchetype = <A, Value>(name: string, find: (key: OfArchetype<A>) => Promise<Value>) =>
-    new DataLoader<OfArchetype<A>, Value, string>(
+  const each = <Key extends object, Value>(name: string, find: (key: Key) => Promise<Value>) =>
+    new DataLoader<Key, Value, string>(
       async keys => {
         observe(name, keys.length)
         return Promise.all(keys.map(find))
       },
-      { cacheKeyFn: key => `${key.userId} ${key.archetype}` },
+      { cacheKeyFn: key => JSON.stringify(key) },
     )
   return {
     user: rowById('user', ids => findUsersByIds(db, ids)),
@@ -80,12 +88,25 @@ export function createLoaders({
       row => row.userId,
       ids => findTrackingByUserIds(db, ids),
     ),
-    latestAnalysis: ofArchetype<Archetype, AnalysisRow | null>(
+    latestAnalysis: each<OfArchetype, AnalysisRow | null>(
       'latestAnalysis',
       async key => (await findLatestAnalysis(db, key.userId, key.archetype)) ?? null,
     ),
-    analysisCount: ofArchetype<Archetype | null, number>('analysisCount', key =>
+    analysisCount: each<OfArchetype<Archetype | null>, number>('analysisCount', key =>
       countAnalyses(db, key.userId, key.archetype),
+    ),
+    plan: rowById('plan', ids => findPlansByIds(db, ids)),
+    plansByAnalysis: rowsBy<PlanRow>(
+      'plansByAnalysis',
+      row => row.analysisId,
+      ids => findPlansByAnalysisIds(db, ids),
+    ),
+    latestPlan: each<OfArchetype & { kind: PlanRow['kind'] }, PlanRow | null>(
+      'latestPlan',
+      async ({ userId, kind, archetype }) => (await findLatestPlan(db, userId, kind, archetype)) ?? null,
+    ),
+    planCount: each<PlanFilter & { userId: string }, number>('planCount', ({ userId, ...filter }) =>
+      countPlans(db, userId, filter),
     ),
   }
 }

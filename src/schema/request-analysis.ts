@@ -1,62 +1,10 @@
-import type { GenerationRow } from '../database/generations.ts'
 import type { RequestAnalysisOutcome } from '../domain/analyses/request-analysis.ts'
 import { Analysis, type AnalysisAnswer, Archetype, ArchetypeTracking } from './analysis.ts'
 import { builder } from './builder.ts'
 import { type Context, requireViewer } from './context.ts'
-import {
-  type ErrorCode,
-  ErrorInterface,
-  IdempotencyKeyReusedError,
-  InvalidInputError,
-  idempotencyKeyReused,
-  invalidInput,
-  UnavailableError,
-  unavailable,
-} from './errors.ts'
+import { IdempotencyKeyReusedError, InvalidInputError, UnavailableError } from './errors.ts'
 import { Generation } from './generation.ts'
-
-export const GenerationSource = builder.enumType('GenerationSource', {
-  values: {
-    FRESH: { description: "This request's own generation made it." },
-    JOINED: {
-      description:
-        'A generation that another request had already started, on this or another instance, made it.',
-    },
-    RECENT: { description: 'An analysis no older than the recent window was reused.' },
-    CACHED: { description: 'An older analysis was reused: too few new data points for a new one.' },
-    FALLBACK: { description: 'The generation failed and an older result was served instead.' },
-  },
-})
-
-interface Pending {
-  __typename: 'GenerationPending'
-  generation: GenerationRow
-}
-export const GenerationPending = builder.objectRef<Pending>('GenerationPending').implement({
-  description: 'The run goes on: follow it with the generationChanged subscription, or ask again.',
-  fields: t => ({ generation: t.expose('generation', { type: Generation }) }),
-})
-
-interface GenerationFailed {
-  __typename: 'GenerationFailedError'
-  message: string
-  code: typeof ErrorCode.$inferType
-  retryable: boolean
-  retryAt: Date | null
-  runId: string
-}
-export const GenerationFailedError = builder.objectRef<GenerationFailed>('GenerationFailedError').implement({
-  interfaces: [ErrorInterface],
-  fields: t => ({
-    retryable: t.exposeBoolean('retryable'),
-    retryAt: t.expose('retryAt', { type: 'DateTime', nullable: true }),
-    generation: t.field({
-      type: Generation,
-      nullable: true,
-      resolve: ({ runId }, _args, context) => context.loaders.generation.load(runId),
-    }),
-  }),
-})
+import { GenerationFailedError, GenerationPending, GenerationSource, notMade } from './generation-outcome.ts'
 
 type Payload = AnalysisAnswer & { __typename: 'RequestAnalysisPayload' }
 const RequestAnalysisPayload = builder.objectRef<Payload>('RequestAnalysisPayload').implement({
@@ -102,27 +50,9 @@ const RequestAnalysisResult = builder.unionType('RequestAnalysisResult', {
   resolveType: value => value.__typename,
 })
 
-/** A database that is away is back within seconds, or not soon. */
-const RETRY_UNAVAILABLE_MS = 1000
-
 async function toResult(outcome: RequestAnalysisOutcome, context: Context) {
-  switch (outcome.type) {
-    case 'result':
-      return { ...outcome, __typename: 'RequestAnalysisPayload' as const }
-    case 'pending': {
-      const generation = await context.loaders.generation.load(outcome.runId)
-      if (!generation) throw new Error('a pending run is not known')
-      return { __typename: 'GenerationPending' as const, generation }
-    }
-    case 'failed':
-      return { ...outcome, __typename: 'GenerationFailedError' as const, code: 'GENERATION_FAILED' as const }
-    case 'invalid-input':
-      return invalidInput(outcome.issues)
-    case 'idempotency-key-reused':
-      return idempotencyKeyReused()
-    case 'unavailable':
-      return unavailable(new Date(context.services.now().getTime() + RETRY_UNAVAILABLE_MS))
-  }
+  if (outcome.type === 'result') return { ...outcome, __typename: 'RequestAnalysisPayload' as const }
+  return notMade(outcome, context)
 }
 
 builder.mutationField('requestAnalysis', t =>

@@ -7,6 +7,8 @@ import './analysis.ts'
 import './data-point.ts'
 import './generation.ts'
 import './request-analysis.ts'
+import './plan.ts'
+import './generate-plan.ts'
 
 export const schema = builder.toSchema({ sortSchema: false })
 

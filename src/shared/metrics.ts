@@ -45,6 +45,16 @@ export function createMetrics() {
     runsInFlight: gauge('coordination_runs_in_flight', 'Runs that this instance owns', ['kind']),
     providerCalls: counter('provider_calls_total', 'Calls of the generator', ['kind', 'outcome']),
     providerSeconds: histogram('provider_call_seconds', 'Duration of a call of the generator', ['kind']),
+    providerTokens: counter('provider_tokens_total', 'Tokens that the provider counted', [
+      'kind',
+      'direction',
+    ]),
+    providerRepairs: counter('provider_repairs_total', 'Answers that had to be corrected by another call', [
+      'kind',
+    ]),
+    providerBreaker: gauge('provider_breaker_open', '1 while calls of a kind are held back after failures', [
+      'kind',
+    ]),
     transactions: counter('database_transactions_total', 'Transactions, by outcome', ['name', 'outcome']),
     transactionSeconds: histogram(
       'database_transaction_seconds',

@@ -2,7 +2,9 @@ import { readConfig } from '../../src/config.ts'
 import { type Coordination, createCoordination } from '../../src/coordination/coordination.ts'
 import { createDatabaseClient, type DatabaseClient } from '../../src/database/client.ts'
 import { createRunTransaction, type RunTransaction } from '../../src/database/transaction.ts'
+import { createAnalysisPath } from '../../src/domain/analyses/analysis-path.ts'
 import { RequestAnalysis } from '../../src/domain/analyses/request-analysis.ts'
+import { GeneratePlan } from '../../src/domain/plans/generate-plan.ts'
 import type { Generator } from '../../src/providers/generator.ts'
 import { systemClock } from '../../src/shared/clock.ts'
 import { createLogger } from '../../src/shared/logger.ts'
@@ -13,6 +15,7 @@ export interface BenchInstance {
   readonly transaction: RunTransaction
   readonly coordination: Coordination
   readonly requestAnalysis: RequestAnalysis
+  readonly generatePlan: GeneratePlan
   close(): Promise<void>
 }
 
@@ -50,11 +53,22 @@ export async function startBenchInstance(databaseUrl: string, generator: Generat
     logger,
     metrics,
   })
+  const generatePlan = new GeneratePlan({
+    db: client,
+    runOnce: coordination.runOnce,
+    generator,
+    analyses: createAnalysisPath({ db: client, requestAnalysis, rules }),
+    recentWindowMs: rules.recentWindowMs,
+    eventsCommitted: () => {},
+    logger,
+    metrics,
+  })
   return {
     client,
     transaction,
     coordination,
     requestAnalysis,
+    generatePlan,
     async close() {
       await coordination.close()
       await client.close()

@@ -17,6 +17,7 @@ export async function benchLeases(database: BenchDatabase): Promise<void> {
     transaction,
     owner: () => coordination.instance,
     ttlMs: 15_000,
+    notifiesProgress: true,
   })
   const [user] = await database.query<{ id: string }>(
     "INSERT INTO users (issuer, subject, email) VALUES ('', 'leases', 'bench@example.com') RETURNING id",

@@ -12,6 +12,7 @@ test('defaults are those of the contract', () => {
     redisUrl: undefined,
     jwt: { secret: undefined, jwksUrl: undefined, issuer: undefined, audience: undefined },
     generator: 'rules',
+    openai: undefined,
     generationTimeoutMs: 120_000,
     leaseTtlMs: 15_000,
     recentAnalysisMinutes: 10,
@@ -41,6 +42,23 @@ test('one message names every bad setting', () => {
   expect(read).toThrow(ConfigError)
   for (const name of ['PORT', 'DATABASE_URL', 'LEASE_TTL_MS', 'COORDINATION', 'CORS_ORIGINS'])
     expect(read).toThrow(name)
+})
+
+test('a model provider needs its address and a model; its key may be left out', () => {
+  expect(() => readConfig({ GENERATOR: 'openai', OPENAI_BASE_URL: 'nowhere' }, false)).toThrow(
+    /OPENAI_BASE_URL: expected an address[\s\S]*OPENAI_MODEL/,
+  )
+  const settings = {
+    GENERATOR: 'openai',
+    OPENAI_BASE_URL: 'http://127.0.0.1:1/v1',
+    OPENAI_API_KEY: 'k',
+    OPENAI_MODEL: 'm',
+  }
+  expect(readConfig(settings, false).openai).toEqual({
+    baseUrl: 'http://127.0.0.1:1/v1',
+    apiKey: 'k',
+    model: 'm',
+  })
 })
 
 test('an empty setting counts as absent', () => {

@@ -8,6 +8,7 @@ import {
   GenerationError,
   type Generator,
 } from '../../src/providers/generator.ts'
+import type { PlanDraft, PreferenceConflict } from '../../src/providers/plan.ts'
 import type { ProviderLine, ProviderRequest } from './process-provider.ts'
 
 /**
@@ -37,6 +38,14 @@ export class HttpGenerator implements Generator {
       if (error instanceof GenerationError || context.signal.aborted) throw error
       throw new GenerationError('The provider could not be reached.', { retryable: true, cause: error })
     }
+  }
+
+  async generatePlan(): Promise<PlanDraft> {
+    throw new GenerationError('This provider makes no plans.', { retryable: false })
+  }
+
+  findPreferenceConflicts(): PreferenceConflict[] {
+    return []
   }
 
   async #ask(

@@ -1,6 +1,7 @@
 import type { RunSpec } from '../../coordination/run-once.ts'
 import {
   type AnalysisRow,
+  type DecisionFacts,
   findAnalysesByIds,
   insertInsights,
   readDecisionFacts,
@@ -52,7 +53,7 @@ const MAX_POINTS = 200_000
 /** The behavior analysis as run-once needs it: when one serves, what a new one is made from, and how it is stored. */
 export class AnalysisRuns {
   readonly #options: AnalysisRunOptions
-  readonly #facts = new SharedRead<Awaited<ReturnType<typeof readDecisionFacts>>>()
+  readonly #facts = new SharedRead<DecisionFacts>()
   readonly #results = new SharedRead<AnalysisResult>()
 
   constructor(options: AnalysisRunOptions) {
@@ -63,6 +64,8 @@ export class AnalysisRuns {
     const { db, generator, rules } = this.#options
     // A forced request takes what was made while it waited, from all the data that was there when it came.
     let asked: { at: Date; dataRevision: number } | undefined
+    // Read under the lease, where nobody else stores an analysis: what `findAgain` has seen holds for `collect`.
+    let facts: DecisionFacts | undefined
     return {
       subject: {
         key: `behavior-analysis:${userId}:${archetype}`,
@@ -72,22 +75,23 @@ export class AnalysisRuns {
       },
 
       find: async () => {
-        const facts = await this.#facts.read(`${userId} ${archetype}`, () =>
+        const read = await this.#facts.read(`${userId} ${archetype}`, () =>
           readDecisionFacts(db, userId, archetype),
         )
-        const decision = decideAnalysis(facts, forced, rules)
-        if (decision.type === 'reuse' && facts.latest)
-          return { type: 'serves', result: await this.load(facts.latest.id), source: decision.source }
-        asked = { at: facts.now, dataRevision: facts.dataRevision }
-        return { type: 'wanted', needsRevision: forced ? facts.dataRevision : 0 }
+        const decision = decideAnalysis(read, forced, rules)
+        if (decision.type === 'reuse' && read.latest)
+          return { type: 'serves', result: await this.load(read.latest.id), source: decision.source }
+        asked = { at: read.now, dataRevision: read.dataRevision }
+        return { type: 'wanted', needsRevision: forced ? read.dataRevision : 0 }
       },
 
       findAgain: async () => {
-        const { latest, ...facts } = await readDecisionFacts(db, userId, archetype)
+        facts = await readDecisionFacts(db, userId, archetype)
+        const { latest } = facts
         if (!latest) return undefined
         const serves = forced
           ? asked !== undefined && latest.createdAt > asked.at && latest.dataRevision >= asked.dataRevision
-          : decideAnalysis({ ...facts, latest }, false, rules).type === 'reuse'
+          : decideAnalysis(facts, false, rules).type === 'reuse'
         if (!serves) return undefined
         const result = await this.load(latest.id)
         const { id, dataRevision, generationId } = result.analysis
@@ -95,7 +99,7 @@ export class AnalysisRuns {
       },
 
       collect: async () => {
-        const facts = await readDecisionFacts(db, userId, archetype)
+        facts ??= await readDecisionFacts(db, userId, archetype)
         const { now, latest, dataRevision } = facts
         const decision = decideAnalysis(facts, forced, rules)
         const from = windowStart(now, latest?.createdAt ?? null)

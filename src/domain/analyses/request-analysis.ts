@@ -1,10 +1,12 @@
 import type { RunOnce } from '../../coordination/run-once.ts'
 import { findLatestAnalysis } from '../../database/analyses.ts'
-import { findKeptAnswer, type IdempotencyClaim, keepAnswer } from '../../database/idempotency.ts'
+import { type IdempotencyClaim, keepAnswer } from '../../database/idempotency.ts'
 import { isDatabaseAway } from '../../database/postgres-errors.ts'
 import type { Archetype } from '../../shared/archetype.ts'
-import { type FieldIssue, plainText } from '../field-issues.ts'
+import { answerOnce, idempotencyKeyIssues } from '../answer-once.ts'
+import type { FieldIssue } from '../field-issues.ts'
 import { fingerprintOf } from '../fingerprint.ts'
+import { waitIssues } from '../wait-issues.ts'
 import { type AnalysisResult, type AnalysisRunOptions, AnalysisRuns } from './analysis-run.ts'
 
 export interface AnalysisRequest {
@@ -35,10 +37,6 @@ interface KeptAnswer {
   runId: string | null
   analysisId: string
 }
-
-/** Longer than any generation may take: who would wait for longer should follow the run instead. */
-const MAX_WAIT_MS = 600_000
-const IdempotencyKey = plainText({ min: 1, max: 128 })
 
 /**
  * The behavior analysis of a user and archetype: a stored one that still serves, or a new one, made once for everyone
@@ -71,24 +69,21 @@ export class RequestAnalysis {
   }
 
   async #answer(request: AnalysisRequest): Promise<RequestAnalysisOutcome> {
-    const { db } = this.#options
     const { userId, archetype, forceRefresh, idempotencyKey } = request
-    const issues = requestIssues(request)
+    const issues = [...waitIssues(request.waitMs), ...idempotencyKeyIssues(idempotencyKey)]
     if (issues.length > 0) return { type: 'invalid-input', issues }
-    if (idempotencyKey === null) return this.#answerAnew(request, null)
-
     // How long to wait changes nothing of what is asked for.
     const fingerprint = fingerprintOf('requestAnalysis', { archetype, forceRefresh })
-    const claim: IdempotencyClaim = { userId, key: idempotencyKey, fingerprint }
-    const before = await findKeptAnswer<KeptAnswer>(db, claim)
-    if (before.type === 'reused') return { type: 'idempotency-key-reused' }
-    if (before.type === 'kept') return this.#replay(before.answer)
-    const outcome = await this.#answerAnew(request, claim)
-    // A failure or a wait may end otherwise next time, so it is not kept.
-    if (outcome.type !== 'result') return outcome
-    const { source, runId, analysis } = outcome
-    const kept = await keepAnswer<KeptAnswer>(db, claim, { source, runId, analysisId: analysis.id })
-    return kept.type === 'reused' ? { type: 'idempotency-key-reused' } : this.#replay(kept.answer)
+    const claim = idempotencyKey === null ? null : { userId, key: idempotencyKey, fingerprint }
+    return answerOnce<KeptAnswer, RequestAnalysisOutcome>(this.#options.db, claim, {
+      anew: () => this.#answerAnew(request, claim),
+      // A failure or a wait may end otherwise next time.
+      keep: outcome =>
+        outcome.type === 'result'
+          ? { source: outcome.source, runId: outcome.runId, analysisId: outcome.analysis.id }
+          : undefined,
+      replay: kept => this.#replay(kept),
+    })
   }
 
   async #replay({ source, runId, analysisId }: KeptAnswer): Promise<RequestAnalysisOutcome> {
@@ -131,14 +126,4 @@ export class RequestAnalysis {
       }
     }
   }
-}
-
-function requestIssues({ waitMs, idempotencyKey }: AnalysisRequest): FieldIssue[] {
-  const issues: FieldIssue[] = []
-  if (waitMs !== null && (waitMs < 0 || waitMs > MAX_WAIT_MS))
-    issues.push({ path: ['input', 'waitMs'], message: `expected 0 to ${MAX_WAIT_MS}` })
-  const key = IdempotencyKey.nullable().safeParse(idempotencyKey)
-  if (!key.success)
-    issues.push({ path: ['input', 'idempotencyKey'], message: key.error.issues[0]?.message ?? '' })
-  return issues
 }

@@ -17,6 +17,7 @@ import { drawInsights, kindOf, recommendRecording, type WeighedInsight } from '.
 import { findMetricEntry } from './metric-catalogue.ts'
 import { metricResult } from './metric-result.ts'
 import { nextStepsFor } from './next-steps.ts'
+import { createRulesPlans } from './plans/rules-plans.ts'
 import { measureRecording } from './recording.ts'
 import { summarise } from './summary.ts'
 import { dayMs, utcDayOf } from './utc-day.ts'
@@ -29,7 +30,7 @@ const progressAt = { sortedOut: 0.1, analysed: 0.9, done: 1 }
  * same output, whatever the order of the points; no clock but the window's, no chance.
  */
 export function createRulesGenerator(): Generator {
-  return { name: 'rules', generateAnalysis }
+  return { name: 'rules', generateAnalysis, ...createRulesPlans() }
 }
 
 async function generateAnalysis(input: AnalysisInput, context: GenerationContext): Promise<AnalysisDraft> {

@@ -1,0 +1,39 @@
+import type { Queryable } from '../database/client.ts'
+import { findKeptAnswer, type IdempotencyClaim, keepAnswer } from '../database/idempotency.ts'
+import { type FieldIssue, plainText } from './field-issues.ts'
+
+export const IdempotencyKey = plainText({ min: 1, max: 128 })
+
+/** What is wrong with a key that a client sent; nothing where it sent none. */
+export function idempotencyKeyIssues(key: string | null): FieldIssue[] {
+  const parsed = IdempotencyKey.nullable().safeParse(key)
+  return parsed.success
+    ? []
+    : [{ path: ['input', 'idempotencyKey'], message: parsed.error.issues[0]?.message ?? '' }]
+}
+
+/**
+ * The answer of a mutation that may carry an idempotency key: within 24 hours the same key and input get the same answer
+ * on every instance; of two at once both get the first. Another input under the same key is refused.
+ */
+export async function answerOnce<Kept, Outcome>(
+  db: Queryable,
+  claim: IdempotencyClaim | null,
+  steps: {
+    /** Does the work; what it stores under `claim` in its own transaction survives a crash right after it. */
+    anew: () => Promise<Outcome>
+    /** What is kept of an outcome; undefined for one that may end otherwise next time. */
+    keep: (outcome: Outcome) => Kept | undefined
+    replay: (kept: Kept) => Promise<Outcome>
+  },
+): Promise<Outcome | { type: 'idempotency-key-reused' }> {
+  if (!claim) return steps.anew()
+  const before = await findKeptAnswer<Kept>(db, claim)
+  if (before.type === 'reused') return { type: 'idempotency-key-reused' }
+  if (before.type === 'kept') return steps.replay(before.answer)
+  const outcome = await steps.anew()
+  const toKeep = steps.keep(outcome)
+  if (toKeep === undefined) return outcome
+  const kept = await keepAnswer<Kept>(db, claim, toKeep)
+  return kept.type === 'reused' ? { type: 'idempotency-key-reused' } : steps.replay(kept.answer)
+}

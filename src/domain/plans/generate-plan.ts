@@ -1,0 +1,168 @@
+import type { RunOnce } from '../../coordination/run-once.ts'
+import { type IdempotencyClaim, keepAnswer } from '../../database/idempotency.ts'
+import { findLatestPlan, type PlanRow } from '../../database/plans.ts'
+import { isDatabaseAway } from '../../database/postgres-errors.ts'
+import { getPreferences } from '../../database/preferences.ts'
+import type { PlanKind } from '../../providers/plan.ts'
+import type { Archetype } from '../../shared/archetype.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type { Metrics } from '../../shared/metrics.ts'
+import { answerOnce, idempotencyKeyIssues } from '../answer-once.ts'
+import type { FieldIssue } from '../field-issues.ts'
+import { fingerprintOf } from '../fingerprint.ts'
+import { waitIssues } from '../wait-issues.ts'
+import { type PlanRunOptions, PlanRuns } from './plan-run.ts'
+
+export interface PlanRequest {
+  userId: string
+  kind: PlanKind
+  archetype: Archetype
+  forceRefresh: boolean
+  /** Milliseconds; null waits to the end. */
+  waitMs: number | null
+  /** MENU only; null takes the default. */
+  days: number | null
+  idempotencyKey: string | null
+  /** Aborts when the client leaves. */
+  signal?: AbortSignal
+}
+
+type Source = PlanRow['analysisSource']
+
+export type GeneratePlanOutcome =
+  | { type: 'result'; plan: PlanRow; source: Source; analysisSource: Source; runId: string | null }
+  | { type: 'pending'; runId: string }
+  | { type: 'failed'; runId: string; message: string; retryable: boolean; retryAt: Date | null }
+  | { type: 'invalid-input'; issues: FieldIssue[] }
+  | { type: 'idempotency-key-reused' }
+  | { type: 'unavailable' }
+
+/** What an idempotency key remembers. */
+interface KeptAnswer {
+  source: Source
+  analysisSource: Source
+  runId: string | null
+  planId: string
+}
+
+export interface GeneratePlanOptions extends PlanRunOptions {
+  runOnce: RunOnce
+  logger: Logger
+  metrics: Metrics
+}
+
+const DEFAULT_MENU_DAYS = 7
+const MAX_MENU_DAYS = 14
+
+/**
+ * A plan made from the shared behavior analysis, once for everyone who asks at the same time. When it cannot be made, an
+ * older plan of the same kind serves.
+ */
+export class GeneratePlan {
+  readonly #options: GeneratePlanOptions
+  readonly #runs: PlanRuns
+
+  constructor(options: GeneratePlanOptions) {
+    this.#options = options
+    this.#runs = new PlanRuns(options)
+  }
+
+  async execute(request: PlanRequest): Promise<GeneratePlanOutcome> {
+    const { metrics, logger } = this.#options
+    const kind = `${request.kind}_PLAN`
+    const stopTimer = metrics.coordinationWait.startTimer({ kind })
+    try {
+      const outcome = await this.#answer(request)
+      if (outcome.type === 'result') metrics.coordinationRequests.inc({ kind, source: outcome.source })
+      return outcome
+    } catch (error) {
+      if (!isDatabaseAway(error)) throw error
+      logger.warn({ err: error }, 'a plan was asked for while the database was away')
+      return { type: 'unavailable' }
+    } finally {
+      stopTimer()
+    }
+  }
+
+  async #answer(request: PlanRequest): Promise<GeneratePlanOutcome> {
+    const { db } = this.#options
+    const { userId, kind, archetype, forceRefresh, idempotencyKey } = request
+    const days = kind === 'MENU' ? (request.days ?? DEFAULT_MENU_DAYS) : 1
+    const issues = [
+      ...waitIssues(request.waitMs),
+      ...idempotencyKeyIssues(idempotencyKey),
+      ...daysIssues(request),
+    ]
+    if (issues.length > 0) return { type: 'invalid-input', issues }
+    // How long to wait changes nothing of what is asked for.
+    const fingerprint = fingerprintOf('generatePlan', { kind, archetype, forceRefresh, days })
+    const claim = idempotencyKey === null ? null : { userId, key: idempotencyKey, fingerprint }
+    return answerOnce<KeptAnswer, GeneratePlanOutcome>(db, claim, {
+      anew: () => this.#answerAnew(request, days, claim),
+      keep: outcome => {
+        // A failure or a wait may end otherwise next time.
+        if (outcome.type !== 'result') return undefined
+        const { source, analysisSource, runId, plan } = outcome
+        return { source, analysisSource, runId, planId: plan.id }
+      },
+      replay: async ({ planId, ...kept }) => ({
+        ...kept,
+        type: 'result',
+        plan: await this.#runs.load(planId),
+      }),
+    })
+  }
+
+  async #answerAnew(
+    request: PlanRequest,
+    days: number,
+    claim: IdempotencyClaim | null,
+  ): Promise<GeneratePlanOutcome> {
+    const { db, generator } = this.#options
+    const { userId, kind, archetype, forceRefresh, waitMs, signal } = request
+    const preferences = await getPreferences(db, userId)
+    const conflicts = generator.findPreferenceConflicts({ kind, days, preferences })
+    if (conflicts.length > 0) {
+      const issues = conflicts.map(conflict => ({
+        path: ['preferences', ...conflict.preferences],
+        message: conflict.message,
+      }))
+      return { type: 'invalid-input', issues }
+    }
+    const run = this.#runs.describe(
+      { userId, kind, archetype, days },
+      forceRefresh,
+      async (transaction, { runId, planId, analysisSource }) => {
+        if (claim)
+          await keepAnswer<KeptAnswer>(transaction, claim, { source: 'FRESH', analysisSource, runId, planId })
+      },
+    )
+    const outcome = await this.#options.runOnce.request(run, {
+      joinsAnyRun: true,
+      waitMs,
+      ...(signal && { signal }),
+    })
+    switch (outcome.type) {
+      case 'result':
+        return { ...outcome.result, type: 'result', source: outcome.source, runId: outcome.runId }
+      case 'pending':
+        return outcome
+      case 'failed': {
+        const older = await findLatestPlan(db, userId, kind, archetype)
+        if (!older) return outcome
+        return {
+          type: 'result',
+          plan: older,
+          source: 'FALLBACK',
+          analysisSource: older.analysisSource,
+          runId: outcome.runId,
+        }
+      }
+    }
+  }
+}
+
+function daysIssues({ kind, days }: PlanRequest): FieldIssue[] {
+  if (kind !== 'MENU' || days === null || (days >= 1 && days <= MAX_MENU_DAYS)) return []
+  return [{ path: ['input', 'days'], message: `expected 1 to ${MAX_MENU_DAYS}` }]
+}

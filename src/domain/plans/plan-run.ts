@@ -1,0 +1,198 @@
+import type { RunSpec } from '../../coordination/run-once.ts'
+import type { AnalysisRow } from '../../database/analyses.ts'
+import type { Queryable } from '../../database/client.ts'
+import { readDataPointWindow } from '../../database/data-points.ts'
+import { insertEvent } from '../../database/outbox.ts'
+import {
+  findLastMainDishes,
+  findPlansByIds,
+  type PlanRow,
+  readLatestPlan,
+  upsertPlan,
+} from '../../database/plans.ts'
+import { getPreferences } from '../../database/preferences.ts'
+import type { Transaction } from '../../database/transaction.ts'
+import { GenerationError } from '../../providers/generator.ts'
+import type { PlanDraft, PlanGenerator, PlanInput, PlanKind } from '../../providers/plan.ts'
+import type { Archetype } from '../../shared/archetype.ts'
+import { SharedRead } from '../../shared/shared-read.ts'
+
+/** What a plan stands on, and how it came about. */
+export interface AnalysisBehind {
+  analysis: AnalysisRow
+  source: PlanRow['analysisSource']
+}
+
+/** The path of requestAnalysis, and the only one to an analysis. A plan that needs none made asks with `peek`. */
+export interface AnalysisPath {
+  /** Gets or makes the analysis that a plan of now stands on. @throws GenerationError where there is none and none can be made. */
+  get(userId: string, archetype: Archetype): Promise<AnalysisBehind>
+  /** The analysis that `get` would reuse now; undefined where it would make a new one. */
+  peek(
+    userId: string,
+    archetype: Archetype,
+  ): Promise<{ analysisId: string; source: 'RECENT' | 'CACHED' } | undefined>
+}
+
+export interface PlanRunOptions {
+  db: Queryable
+  generator: PlanGenerator
+  analyses: AnalysisPath
+  /** A plan no older than this, from the same analysis, is reused. */
+  recentWindowMs: number
+  /** Called after a commit that left events in the outbox. */
+  eventsCommitted: () => void
+}
+
+export interface PlanSubject {
+  userId: string
+  kind: PlanKind
+  archetype: Archetype
+  days: number
+}
+
+export interface PlanResult {
+  plan: PlanRow
+  analysisSource: PlanRow['analysisSource']
+}
+
+interface Inputs {
+  input: PlanInput
+  behind: AnalysisBehind
+}
+
+export type PlanRun = RunSpec<Inputs, PlanDraft, PlanResult>
+export type AlsoStore = (
+  transaction: Transaction,
+  stored: { runId: string; planId: string; analysisSource: PlanRow['analysisSource'] },
+) => Promise<void>
+
+const GENERATION_KINDS = { ROUTINE: 'ROUTINE_PLAN', NUTRITION: 'NUTRITION_PLAN', MENU: 'MENU_PLAN' } as const
+/** The days whose times of day say when somebody sleeps and moves. */
+const OBSERVED_MS = 14 * 86_400_000
+const MAX_POINTS = 20_000
+
+/**
+ * A plan as run-once needs it. The analysis behind it is got inside the run, by the path of requestAnalysis: three plans
+ * that are asked for in the same second are three runs that share one analysis, and go on when their callers leave.
+ */
+export class PlanRuns {
+  readonly #options: PlanRunOptions
+  readonly #results = new SharedRead<PlanRow>()
+
+  constructor(options: PlanRunOptions) {
+    this.#options = options
+  }
+
+  describe(subject: PlanSubject, forced: boolean, alsoStore: AlsoStore): PlanRun {
+    const { db, generator, analyses, recentWindowMs, eventsCommitted } = this.#options
+    const { userId, kind, archetype, days } = subject
+    let askedAt: Date | undefined
+    return {
+      subject: {
+        key: `plan:${userId}:${archetype}:${kind}:${days}`,
+        kind: GENERATION_KINDS[kind],
+        userId,
+        archetype,
+      },
+
+      find: async () => {
+        const { now, latest } = await readLatestPlan(db, subject)
+        askedAt = now
+        if (forced || !latest || now.getTime() - latest.createdAt.getTime() > recentWindowMs)
+          return { type: 'wanted', needsRevision: 0 }
+        const behind = await analyses.peek(userId, archetype)
+        if (behind?.analysisId !== latest.analysisId) return { type: 'wanted', needsRevision: 0 }
+        const plan = await this.load(latest.id)
+        return { type: 'serves', result: { plan, analysisSource: behind.source }, source: 'RECENT' }
+      },
+
+      findAgain: async () => {
+        const { latest } = await readLatestPlan(db, subject)
+        if (!latest || !askedAt || latest.createdAt <= askedAt) return undefined
+        const plan = await this.load(latest.id)
+        const result = { plan, analysisSource: plan.analysisSource }
+        return { result, resultId: plan.id, inputRevision: 0, runId: plan.generationId }
+      },
+
+      collect: async () => {
+        const behind = await analyses.get(userId, archetype)
+        const { now } = await readLatestPlan(db, subject)
+        const { dataRevision } = behind.analysis
+        const input: PlanInput = {
+          kind,
+          archetype,
+          date: now.toISOString().slice(0, 10),
+          days,
+          analysis: {
+            summary: behind.analysis.summary,
+            result: behind.analysis.result,
+            createdAt: behind.analysis.createdAt,
+          },
+          preferences: await getPreferences(db, userId),
+          points: await readDataPointWindow(db, {
+            userId,
+            revision: dataRevision,
+            from: new Date(now.getTime() - OBSERVED_MS),
+            to: now,
+            sinceRevision: dataRevision,
+            lateFrom: now,
+            limit: MAX_POINTS,
+          }),
+          previousDishes: kind === 'MENU' ? await findLastMainDishes(db, userId) : [],
+        }
+        // Checked before the run was asked for; changed since then, they may have become impossible.
+        const [conflict] = generator.findPreferenceConflicts(input)
+        if (conflict) throw new GenerationError(conflict.message, { retryable: false })
+        return { inputs: { input, behind }, inputRevision: dataRevision }
+      },
+
+      generate: ({ input }, context) => generator.generatePlan(input, context),
+
+      store:
+        (draft, { input, behind }) =>
+        async (transaction, run) => {
+          const planId = await upsertPlan(transaction, {
+            userId,
+            kind,
+            archetype,
+            analysisId: behind.analysis.id,
+            analysisSource: behind.source,
+            days,
+            title: draft.title,
+            summary: draft.summary,
+            items: draft.items,
+            // What a later menu does not repeat: where the generator does not say which dishes are main ones, all of them.
+            metadata: {
+              ...(kind === 'MENU' && { mainDishes: draft.items.map(item => item.title) }),
+              ...draft.metadata,
+            },
+            date: input.date,
+            generationId: run.runId,
+            createdAt: run.committedAt,
+          })
+          await insertEvent(transaction, {
+            topic: 'plan.made',
+            key: `plan:${planId}`,
+            payload: { planId, userId, kind, archetype, analysisId: behind.analysis.id },
+          })
+          transaction.afterCommit(eventsCommitted)
+          await alsoStore(transaction, { runId: run.runId, planId, analysisSource: behind.source })
+          return planId
+        },
+
+      load: async planId => {
+        const plan = await this.load(planId)
+        return { plan, analysisSource: plan.analysisSource }
+      },
+    }
+  }
+
+  load(planId: string): Promise<PlanRow> {
+    return this.#results.read(planId, async () => {
+      const [plan] = await findPlansByIds(this.#options.db, [planId])
+      if (!plan) throw new Error('a stored plan is gone')
+      return plan
+    })
+  }
+}

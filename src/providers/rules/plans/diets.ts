@@ -1,0 +1,244 @@
+import type { FoodTag } from './food.ts'
+import { wordsOfFood } from './food-words.ts'
+import { type FoodName, foods } from './foods.ts'
+import { foldName, names, phrasesOf, significantWords } from './name-match.ts'
+import { energyShares, type Recipe } from './recipe.ts'
+import { recipeCatalogue } from './recipe-catalogue.ts'
+
+/** Percent of the calories; add up to 100. */
+export interface MacroShares {
+  protein: number
+  carbs: number
+  fat: number
+}
+
+export interface EatingRule {
+  name: string
+  /** As in "no main dish is …", "without …". */
+  wording: string
+  allows(recipe: Recipe): boolean
+  /** What the diet itself says of the macros: the default, and the most carbohydrates that still are this diet, in percent. */
+  macros?: MacroShares
+  mostCarbs?: number
+  /** What the rule cannot see in a recipe. */
+  note?: string
+}
+
+const meat = ['poultry', 'beef', 'lamb', 'pork'] as const satisfies FoodTag[]
+const flesh = [...meat, 'fish', 'shellfish'] as const satisfies FoodTag[]
+
+const without =
+  (...tags: readonly FoodTag[]) =>
+  (recipe: Recipe) =>
+    tags.every(tag => !recipe.tags.has(tag))
+
+/** Shares of the energy, with some room above the diets' targets: a day is mixed from several dishes. */
+const ketoCarbs = 0.16
+const lowCarbCarbs = 0.3
+
+export const diets: readonly EatingRule[] = [
+  { name: 'omnivore', wording: 'for omnivores', allows: () => true },
+  { name: 'flexitarian', wording: 'without red meat', allows: without('beef', 'lamb', 'pork') },
+  { name: 'pescatarian', wording: 'pescatarian', allows: without(...meat) },
+  { name: 'vegetarian', wording: 'vegetarian', allows: without(...flesh, 'rennet') },
+  { name: 'vegan', wording: 'vegan', allows: without(...flesh, 'eggs', 'dairy', 'rennet', 'honey') },
+  {
+    name: 'mediterranean',
+    wording: 'Mediterranean',
+    allows: recipe => recipe.types.includes('mediterranean') && without('beef', 'pork')(recipe),
+    macros: { protein: 20, carbs: 43, fat: 37 },
+  },
+  {
+    name: 'keto',
+    wording: 'ketogenic',
+    allows: recipe => energyShares(recipe.nutrition).carbs <= ketoCarbs && without('grain', 'sugar')(recipe),
+    macros: { protein: 25, carbs: 9, fat: 66 },
+    mostCarbs: 15,
+  },
+  {
+    name: 'low_carb',
+    wording: 'low in carbohydrates',
+    allows: recipe => energyShares(recipe.nutrition).carbs <= lowCarbCarbs,
+    macros: { protein: 27, carbs: 20, fat: 53 },
+    mostCarbs: 30,
+  },
+  {
+    name: 'paleo',
+    wording: 'paleo',
+    allows: without('grain', 'legume', 'dairy', 'sugar', 'soy', 'peanuts'),
+    macros: { protein: 27, carbs: 25, fat: 48 },
+    mostCarbs: 45,
+  },
+]
+
+export const restrictions: readonly EatingRule[] = [
+  ...freeOf('gluten', 'gluten'),
+  ...freeOf('dairy', 'dairy'),
+  ...freeOf('eggs', 'eggs'),
+  { name: 'nuts', wording: 'without nuts and peanuts', allows: without('nuts', 'peanuts') },
+  { name: 'tree_nuts', wording: 'without tree nuts', allows: without('nuts') },
+  ...freeOf('peanuts', 'peanuts'),
+  ...freeOf('soy', 'soy'),
+  ...freeOf('fish', 'fish'),
+  ...freeOf('shellfish', 'shellfish'),
+  { name: 'seafood', wording: 'without fish and shellfish', allows: without('fish', 'shellfish') },
+  ...freeOf('sesame', 'sesame'),
+  ...freeOf('celery', 'celery'),
+  ...freeOf('mustard', 'mustard'),
+  ...freeOf('sulphites', 'sulphites'),
+  ...freeOf('coconut', 'coconut'),
+  { name: 'meat', wording: 'without meat', allows: without(...meat) },
+  { name: 'red_meat', wording: 'without red meat', allows: without('beef', 'lamb', 'pork') },
+  ...freeOf('pork', 'pork'),
+  ...freeOf('beef', 'beef'),
+  ...freeOf('lamb', 'lamb'),
+  ...freeOf('poultry', 'poultry'),
+  ...freeOf('alcohol', 'alcohol'),
+  ...freeOf('caffeine', 'caffeine'),
+  ...freeOf('honey', 'honey'),
+  { name: 'sugar', wording: 'without added sugar', allows: without('sugar', 'honey') },
+  { name: 'legumes', wording: 'without legumes', allows: without('legume', 'peanuts') },
+  { name: 'grains', wording: 'without grains', allows: without('grain', 'gluten') },
+  {
+    name: 'halal',
+    wording: 'halal',
+    allows: without('pork', 'alcohol'),
+    note: 'Halal: no dish has pork or alcohol; buy meat that was slaughtered accordingly.',
+  },
+  {
+    name: 'kosher',
+    wording: 'kosher',
+    allows: recipe =>
+      without('pork', 'shellfish')(recipe) &&
+      !(recipe.tags.has('dairy') && meat.some(tag => recipe.tags.has(tag))),
+    note: 'Kosher: no dish has pork or shellfish or joins meat with dairy; buy what is certified, and mind the hours between dishes.',
+  },
+]
+
+/** By folded name; null where nothing is restricted. */
+const otherNames: Record<string, string | null> = {
+  none: null,
+  nothing: null,
+  no: null,
+  'no preference': null,
+  'no restrictions': null,
+  standard: null,
+  normal: null,
+  regular: null,
+  balanced: null,
+  everything: null,
+  anything: null,
+  omnivorous: 'omnivore',
+  'plant based': 'vegan',
+  veggie: 'vegetarian',
+  'ovo lacto vegetarian': 'vegetarian',
+  'lacto ovo vegetarian': 'vegetarian',
+  pescetarian: 'pescatarian',
+  ketogenic: 'keto',
+  lowcarb: 'low_carb',
+  'low carbs': 'low_carb',
+  'low carbohydrate': 'low_carb',
+  paleolithic: 'paleo',
+  wheat: 'gluten',
+  coeliac: 'gluten',
+  celiac: 'gluten',
+  lactose: 'dairy',
+  milk: 'dairy',
+  egg: 'eggs',
+  nut: 'nuts',
+  'tree nut': 'tree_nuts',
+  treenuts: 'tree_nuts',
+  peanut: 'peanuts',
+  groundnuts: 'peanuts',
+  soya: 'soy',
+  crustaceans: 'shellfish',
+  crustacean: 'shellfish',
+  molluscs: 'shellfish',
+  mollusks: 'shellfish',
+  prawns: 'shellfish',
+  sulfites: 'sulphites',
+  chicken: 'poultry',
+  'added sugar': 'sugar',
+  'refined sugar': 'sugar',
+  legume: 'legumes',
+  pulses: 'legumes',
+  grain: 'grains',
+}
+
+/** Null: nothing said. Undefined: unknown. Diets may be named with what they leave out, as in "gluten-free". */
+export function findDiet(name: string): EatingRule | null | undefined {
+  return findRule(name, [...diets, ...restrictions])
+}
+
+/** As findDiet; beside the known ones, a restriction may name foods of the catalogue. */
+export function findRestriction(name: string): EatingRule | null | undefined {
+  const rule = findRule(name, [...restrictions, ...diets])
+  return rule === undefined ? withoutFoods(name) : rule
+}
+
+/** What somebody dislikes, also where it takes no dish away. */
+export function dislikeRule(name: string): EatingRule | null {
+  // "Salmon sashimi": what is known of it is left out, for what is not is served nowhere.
+  const phrases = phrasesOf(name).map(phrase => significantWords(phrase).filter(isKnownWord).join(' '))
+  const known = phrases.filter(phrase => phrase !== '')
+  return known.length > 0 ? phrasesRule(name, known) : null
+}
+
+function phrasesRule(name: string, phrases: readonly string[]): EatingRule {
+  const unwanted = foodsNamed(phrases)
+  return {
+    name,
+    wording: `without ${name.trim()}`,
+    allows: recipe =>
+      !recipe.ingredients.some(({ food }) => unwanted.has(food)) &&
+      !phrases.some(phrase => names(phrase, dishWords(recipe))),
+  }
+}
+
+function withoutFoods(name: string): EatingRule | undefined {
+  const phrases = phrasesOf(name).map(phrase => stripped(foldName(phrase)))
+  // Half a restriction kept is one broken.
+  const eachIsKnown = phrases.length > 0 && phrases.every(phrase => foodsNamed([phrase]).size > 0)
+  return eachIsKnown ? phrasesRule(name, phrases) : undefined
+}
+
+function isKnownWord(word: string): boolean {
+  return names(word, everyWord)
+}
+
+function foodsNamed(phrases: readonly string[]): Set<FoodName> {
+  const all = Object.keys(foods) as FoodName[]
+  return new Set(all.filter(food => phrases.some(phrase => names(phrase, wordsOfFood(food)))))
+}
+
+const everyWord = new Set([
+  ...(Object.keys(foods) as FoodName[]).flatMap(food => [...wordsOfFood(food)]),
+  ...recipeCatalogue.flatMap(recipe => [...dishWords(recipe)]),
+])
+
+function dishWords(recipe: Recipe): Set<string> {
+  return new Set(recipe.types.flatMap(significantWords))
+}
+
+function freeOf(name: string, tag: FoodTag): EatingRule[] {
+  return [{ name, wording: `without ${name}`, allows: without(tag) }]
+}
+
+function findRule(name: string, rules: readonly EatingRule[]): EatingRule | null | undefined {
+  const folded = foldName(name)
+  for (const candidate of [folded, stripped(folded)]) {
+    const known = Object.hasOwn(otherNames, candidate) ? otherNames[candidate] : candidate
+    if (known === null || known === '') return null
+    const rule = rules.find(one => foldName(one.name) === foldName(known ?? ''))
+    if (rule) return rule
+  }
+  return undefined
+}
+
+/** "No pork", "nut-free", "peanut allergy", "dairy free diet" name what is to be left out. */
+function stripped(folded: string): string {
+  const once = folded
+    .replace(/^(?:no|without|free of|free from|allergic to|intolerant to|avoid) /, '')
+    .replace(/ (?:free|allergy|allergies|allergic|intolerance|intolerant|diet|disease)$/, '')
+  return once === folded ? once : stripped(once)
+}

@@ -1,0 +1,103 @@
+import { findPlanPage, type PlanItemRow, type PlanRow } from '../database/plans.ts'
+import { planKinds } from '../providers/plan.ts'
+import { Analysis, Archetype } from './analysis.ts'
+import { builder } from './builder.ts'
+import { connectionType, keysetConnection } from './connection.ts'
+import { onlyOwn, User } from './user.ts'
+
+export const PlanKind = builder.enumType('PlanKind', { values: planKinds })
+
+const Nutrition = builder.objectRef<NonNullable<PlanItemRow['nutrition']>>('Nutrition').implement({
+  fields: t => ({
+    calories: t.exposeFloat('calories'),
+    proteinGrams: t.exposeFloat('proteinGrams'),
+    carbsGrams: t.exposeFloat('carbsGrams'),
+    fatGrams: t.exposeFloat('fatGrams'),
+  }),
+})
+
+const PlanItem = builder.objectRef<PlanItemRow>('PlanItem').implement({
+  fields: t => ({
+    day: t.exposeInt('day', { description: "1 is the plan's first day." }),
+    time: t.exposeString('time', { nullable: true, description: 'HH:MM, 24-hour.' }),
+    title: t.exposeString('title'),
+    description: t.exposeString('description'),
+    ingredients: t.exposeStringList('ingredients'),
+    nutrition: t.expose('nutrition', { type: Nutrition, nullable: true }),
+  }),
+})
+
+export const Plan = builder.objectRef<PlanRow>('Plan')
+
+builder.node(Plan, {
+  id: { resolve: plan => plan.id },
+  loadManyWithoutCache: (ids, context) =>
+    onlyOwn(
+      context,
+      ids,
+      id => context.loaders.plan.load(id),
+      plan => plan.userId,
+    ),
+  fields: t => ({
+    user: t.field({
+      type: User,
+      resolve: async (plan, _args, context) => {
+        const user = await context.loaders.user.load(plan.userId)
+        if (!user) throw new Error('the user of a plan is gone')
+        return user
+      },
+    }),
+    kind: t.expose('kind', { type: PlanKind }),
+    archetype: t.expose('archetype', { type: Archetype }),
+    analysis: t.field({
+      type: Analysis,
+      description: 'The behavior analysis it was made from.',
+      resolve: async (plan, _args, context) => {
+        const analysis = await context.loaders.analysis.load(plan.analysisId)
+        if (!analysis) throw new Error('the analysis of a plan is gone')
+        return analysis
+      },
+    }),
+    title: t.exposeString('title'),
+    summary: t.exposeString('summary'),
+    items: t.expose('items', { type: [PlanItem] }),
+    date: t.expose('date', { type: 'Date' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime' }),
+  }),
+})
+
+const PlanConnection = connectionType('Plan', Plan)
+
+builder.objectField(Analysis, 'plans', t =>
+  t.field({
+    type: [Plan],
+    resolve: (analysis, _args, context) => context.loaders.plansByAnalysis.load(analysis.id),
+  }),
+)
+
+builder.objectFields(User, t => ({
+  plans: t.field({
+    type: PlanConnection,
+    args: {
+      kind: t.arg({ type: PlanKind, required: false }),
+      archetype: t.arg({ type: Archetype, required: false }),
+      first: t.arg.int({ defaultValue: 20, required: false }),
+      after: t.arg.string({ required: false }),
+    },
+    resolve: (user, args, context) => {
+      const filter = { kind: args.kind ?? null, archetype: args.archetype ?? null }
+      return keysetConnection(
+        args,
+        page => findPlanPage(context.services.db, user.id, filter, page),
+        () => context.loaders.planCount.load({ userId: user.id, ...filter }),
+      )
+    },
+  }),
+  latestPlan: t.field({
+    type: Plan,
+    nullable: true,
+    args: { kind: t.arg({ type: PlanKind }), archetype: t.arg({ type: Archetype }) },
+    resolve: (user, { kind, archetype }, context) =>
+      context.loaders.latestPlan.load({ userId: user.id, kind, archetype }),
+  }),
+}))
