@@ -74,7 +74,13 @@ describe('on a real PostgreSQL', () => {
     )
     const number = rows[0]?.number ?? 0
     await session.query('SELECT pg_advisory_lock($1, $2)', [LIVENESS_LOCK_CLASS, number])
-    const leases = new PostgresLeases({ client, transaction, owner: () => number, ttlMs: TTL_MS })
+    const leases = new PostgresLeases({
+      client,
+      transaction,
+      owner: () => number,
+      ttlMs: TTL_MS,
+      notifiesProgress: true,
+    })
     let ended: Promise<void> | undefined
     return {
       leases,

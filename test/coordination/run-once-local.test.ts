@@ -82,7 +82,7 @@ describe('LocalLeases', () => {
     expect(await leases.advance(stale, { phase: 'STORING', progress: 1 })).toBe(false)
     await expect(leases.commit(stale, storage.storing('late'))).rejects.toThrow()
     expect(storage.ids).toEqual(new Set())
-    expect((await leases.find([running.runId]))[0]).toMatchObject({ state: 'RUNNING', phase: 'WAITING' })
+    expect((await leases.find([running.runId]))[0]).toMatchObject({ state: 'RUNNING', phase: 'COLLECTING' })
   })
 })
 

@@ -79,7 +79,7 @@ export function leasesContract(
         expect(lease).toMatchObject({ ...subject, epoch: 1, attempts: 0, takeoverCause: null })
         expect(await read(lease)).toMatchObject({
           ...subject,
-          ...{ id: lease.runId, state: 'RUNNING', epoch: 1, phase: 'WAITING', progress: 0 },
+          ...{ id: lease.runId, state: 'RUNNING', epoch: 1, phase: 'COLLECTING', progress: 0 },
           ...{ inputRevision: null, finishedAt: null, error: null, resultId: null, abandoned: false },
         })
       })
@@ -175,7 +175,7 @@ export function leasesContract(
         const started = await read(lease)
         const taken = await passOn(lease)
         expect(await read(taken)).toMatchObject({
-          ...{ state: 'RUNNING', epoch: 2, phase: 'WAITING', progress: 0, inputRevision: null },
+          ...{ state: 'RUNNING', epoch: 2, phase: 'COLLECTING', progress: 0, inputRevision: null },
           ...{ startedAt: started?.startedAt, abandoned: false },
         })
       })
@@ -272,7 +272,7 @@ export function leasesContract(
         const other = await take(first, under.newSubject())
         expect(other.epoch).toBe(lease.epoch)
         await commit(first, lease)
-        expect(await read(other)).toMatchObject({ state: 'RUNNING', phase: 'WAITING' })
+        expect(await read(other)).toMatchObject({ state: 'RUNNING', phase: 'COLLECTING' })
         await commit(first, other)
       })
 
@@ -373,7 +373,7 @@ export function leasesContract(
         const successor = await passOn(lease)
         const to = { phase: 'GENERATING' as const, progress: 0.5, inputRevision: 9 }
         expect(await first.advance(lease, to)).toBe(false)
-        expect(await read(successor)).toMatchObject({ phase: 'WAITING', progress: 0, inputRevision: null })
+        expect(await read(successor)).toMatchObject({ phase: 'COLLECTING', progress: 0, inputRevision: null })
         await commit(second, successor)
         expect(await second.advance(successor, to)).toBe(false)
         expect(await read(successor)).toMatchObject({ phase: 'DONE', progress: 1, inputRevision: null })

@@ -113,7 +113,7 @@ export class SimulatedStore {
       owner,
       leaseUntilMs: nowMs + ttlMs,
       runId: before?.state === 'RUNNING' ? before.runId : `run-${++this.#runs}`,
-      phase: 'WAITING',
+      phase: 'COLLECTING',
       progress: 0,
       attempts: before?.attempts ?? 0,
       retryAfterMs: null,
@@ -175,7 +175,7 @@ export class SimulatedStore {
   }
 
   /** @throws FencedError, and what `store` throws; nothing is stored then. */
-  commit(lease: Lease, store: StoreResult): Promise<void> {
+  commit(lease: Lease, store: StoreResult): Promise<string> {
     return this.#fenced(lease, async row => {
       if (!row) throw new FencedError('the lease has passed on')
       const ended = Promise.withResolvers<void>()
@@ -193,11 +193,12 @@ export class SimulatedStore {
         this.#rowByKey.set(row.key, { ...row, state: 'SUCCEEDED', phase: 'DONE', progress: 1, attempts: 0 })
         this.#record(row.runId, { state: 'SUCCEEDED', finishedAt: committedAt, resultId })
         this.#observe({ type: 'committed', row, results })
+        this.#notify(row.runId)
+        return resultId
       } finally {
         this.#commitByKey.delete(row.key)
         ended.resolve()
       }
-      this.#notify(row.runId)
     })
   }
 
@@ -333,7 +334,7 @@ export class SimulatedLeases implements Leases {
     )
   }
 
-  commit(lease: Lease, store: StoreResult): Promise<void> {
+  commit(lease: Lease, store: StoreResult): Promise<string> {
     return this.#wire({ name: 'commit', of: nameOf(lease) }, () => this.#store.commit(lease, store))
   }
 

@@ -5,7 +5,7 @@ import { type ClockTime, parseClockTime } from './clock-time.ts'
 import { dislikeRule, type EatingRule, findDiet, findRestriction } from './diets.ts'
 import { defaultMealTimes } from './meal-slots.ts'
 import { significantWords } from './name-match.ts'
-import { type MacroName, macroNames, macroPreferences } from './nutrition-targets.ts'
+import { type MacroName, macroNames, macroPreferences, macroTexts } from './nutrition-targets.ts'
 import { appliancesByNeed, type Recipe } from './recipe.ts'
 import { recipeCatalogue } from './recipe-catalogue.ts'
 import { isOfType } from './recipe-types.ts'
@@ -30,7 +30,7 @@ export type Demand = {
   | { type: 'meal-times'; times: readonly ClockTime[] }
   | { type: 'snacks'; count: number }
   | { type: 'calories'; goal: number }
-  | { type: 'macros'; shares: Partial<Record<MacroName, number>> }
+  | { type: 'macro'; name: MacroName; percent: number }
 )
 export type DemandOf<Type extends Demand['type']> = Extract<Demand, { type: Type }>
 
@@ -84,7 +84,7 @@ export function readDemands(preferences: PlanPreferences): Demand[] {
       wording: `at ${calorieGoal} kcal a day`,
       goal: calorieGoal,
     })
-  return [...demands, ...macrosDemand(preferences)]
+  return [...demands, ...macroDemands(preferences)]
 }
 
 /** In the order of the clock; the usual three where none is readable. */
@@ -121,18 +121,11 @@ function appliancesDemand(names: readonly string[]): Demand {
   }
 }
 
-function macrosDemand(preferences: PlanPreferences): Demand[] {
-  const set = macroNames.flatMap(name => {
-    const share = preferences[macroPreferences[name]]
-    return share === null ? [] : [{ name, share }]
+function macroDemands(preferences: PlanPreferences): Demand[] {
+  return macroNames.flatMap(name => {
+    const percent = preferences[macroPreferences[name]]
+    if (percent === null) return []
+    const wording = `with ${percent} % ${macroTexts[name]}`
+    return [{ type: 'macro', preferences: [macroPreferences[name]], wording, name, percent }]
   })
-  if (set.length === 0) return []
-  return [
-    {
-      type: 'macros',
-      preferences: set.map(({ name }) => macroPreferences[name]),
-      wording: `with ${listText(set.map(({ name, share }) => `${share} % ${name}`))}`,
-      shares: Object.fromEntries(set.map(({ name, share }) => [name, share])),
-    },
-  ]
 }

@@ -1,7 +1,7 @@
 import type { FoodTag } from './food.ts'
 import { wordsOfFood } from './food-words.ts'
 import { type FoodName, foods } from './foods.ts'
-import { foldName, names, phrasesOf, significantWords } from './name-match.ts'
+import { createNameMatcher, foldName, phrasesOf, significantWords } from './name-match.ts'
 import { energyShares, type Recipe } from './recipe.ts'
 import { recipeCatalogue } from './recipe-catalogue.ts'
 
@@ -186,12 +186,13 @@ export function dislikeRule(name: string): EatingRule | null {
 
 function phrasesRule(name: string, phrases: readonly string[]): EatingRule {
   const unwanted = foodsNamed(phrases)
+  const matchers = phrases.map(createNameMatcher)
   return {
     name,
     wording: `without ${name.trim()}`,
     allows: recipe =>
       !recipe.ingredients.some(({ food }) => unwanted.has(food)) &&
-      !phrases.some(phrase => names(phrase, dishWords(recipe))),
+      !matchers.some(matches => matches(wordsOfDishes.get(recipe) ?? new Set())),
   }
 }
 
@@ -202,22 +203,22 @@ function withoutFoods(name: string): EatingRule | undefined {
   return eachIsKnown ? phrasesRule(name, phrases) : undefined
 }
 
-function isKnownWord(word: string): boolean {
-  return names(word, everyWord)
-}
-
 function foodsNamed(phrases: readonly string[]): Set<FoodName> {
-  const all = Object.keys(foods) as FoodName[]
-  return new Set(all.filter(food => phrases.some(phrase => names(phrase, wordsOfFood(food)))))
+  const matchers = phrases.map(createNameMatcher)
+  return new Set(foodNames.filter(food => matchers.some(matches => matches(wordsOfFood(food)))))
 }
 
-const everyWord = new Set([
-  ...(Object.keys(foods) as FoodName[]).flatMap(food => [...wordsOfFood(food)]),
-  ...recipeCatalogue.flatMap(recipe => [...dishWords(recipe)]),
-])
+const foodNames = Object.keys(foods) as FoodName[]
+/** Of kinds of dish: who dislikes curry dislikes all curries. */
+const wordsOfDishes = new Map<Recipe, ReadonlySet<string>>(
+  recipeCatalogue.map(recipe => [recipe, new Set(recipe.types.flatMap(significantWords))]),
+)
+const everyWord = new Set(
+  [...foodNames.map(wordsOfFood), ...wordsOfDishes.values()].flatMap(words => [...words]),
+)
 
-function dishWords(recipe: Recipe): Set<string> {
-  return new Set(recipe.types.flatMap(significantWords))
+function isKnownWord(word: string): boolean {
+  return createNameMatcher(word)(everyWord)
 }
 
 function freeOf(name: string, tag: FoodTag): EatingRule[] {

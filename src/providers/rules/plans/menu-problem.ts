@@ -1,5 +1,6 @@
 import { listText } from '../wording.ts'
 import { type Demand, type DemandOf, dishesLeft } from './demands.ts'
+import type { MacroShares } from './diets.ts'
 import { type MealSlot, planMealSlots } from './meal-slots.ts'
 import { calorieReach, dishesFor, macroReach, macrosOutside } from './menu-reach.ts'
 import { type MacroName, macroNames, macroTexts } from './nutrition-targets.ts'
@@ -13,7 +14,7 @@ export type MenuProblem =
   | { type: 'too-few-mains'; mains: number; days: number }
   | { type: 'no-such-type' }
   | { type: 'calories'; least: number; most: number; goal: number }
-  | { type: 'macros'; reach: { name: MacroName; asked: number; from: number; to: number }[] }
+  | { type: 'macros'; reach: { name: MacroName; percent: number; from: number; to: number }[] }
   | { type: 'diet-carbs'; asked: number; most: number }
 
 /**
@@ -57,16 +58,12 @@ export function findMenuProblem(demands: Iterable<Demand>, days: number): MenuPr
     const outside = goal * (1 + calorieTolerance) < least || goal * (1 - calorieTolerance) > most
     if (outside) return { type: 'calories', least, most, goal }
   }
-  return findCarbsProblem(all) ?? findMacrosProblem(find(all, 'macros'), slots, dishes)
+  return findCarbsProblem(all) ?? findMacrosProblem(wantedMacros(all), slots, dishes)
 }
 
 /** Carbohydrates that a diet excludes by what it is, whatever the dishes. */
 export function findCarbsProblem(demands: readonly Demand[]): MenuProblem | null {
-  const macros = find(demands, 'macros')
-  if (!macros) return null
-  const { protein, carbs, fat } = macros.shares
-  const rest = protein !== undefined && fat !== undefined ? 100 - protein - fat : 0
-  const asked = carbs ?? rest
+  const asked = wantedMacros(demands).carbs ?? 0
   const limits = demands.flatMap(demand => (demand.type === 'dishes' ? (demand.rule?.mostCarbs ?? []) : []))
   const most = Math.min(...limits)
   return asked > most ? { type: 'diet-carbs', asked, most } : null
@@ -108,8 +105,8 @@ export function problemText(problem: MenuProblem, demands: readonly Demand[]): s
       return `Carbohydrates of ${asked} percent are asked for, and dishes that are${dishText} go up to ${most}.${letGo}`
     }
     case 'macros': {
-      const reach = problem.reach.map(({ name, asked, from, to }) => {
-        return `${macroTexts[name]} from ${percent(from)} to ${percent(to)} percent (asked for ${asked})`
+      const reach = problem.reach.map(({ name, percent, from, to }) => {
+        return `${macroTexts[name]} from ${percentOf(from)} to ${percentOf(to)} percent (wanted: ${percent})`
       })
       const of = dishWords.length > 0 ? `Dishes that are${dishText}` : 'Dishes'
       const day = dayWords.length > 0 ? `, ${listText(dayWords)},` : ''
@@ -120,22 +117,25 @@ export function problemText(problem: MenuProblem, demands: readonly Demand[]): s
 }
 
 function findMacrosProblem(
-  macros: DemandOf<'macros'> | undefined,
+  wanted: Partial<MacroShares>,
   slots: readonly MealSlot[],
   dishes: readonly Recipe[],
 ): MenuProblem | null {
-  if (!macros) return null
-  const asked = macroNames.filter(name => macros.shares[name] !== undefined)
-  const wanted = Object.fromEntries(asked.map(name => [name, (macros.shares[name] ?? 0) / 100]))
-  if (macrosOutside(wanted, slots, dishes) <= macroTolerance) return null
+  const names = macroNames.filter(name => wanted[name] !== undefined)
+  if (names.length === 0 || macrosOutside(wanted, slots, dishes) <= macroTolerance) return null
   return {
     type: 'macros',
-    reach: asked.map(name => ({
-      name,
-      asked: macros.shares[name] ?? 0,
-      ...macroReach(name, slots, dishes),
-    })),
+    reach: names.map(name => ({ name, percent: wanted[name] ?? 0, ...macroReach(name, slots, dishes) })),
   }
+}
+
+/** In percent; two of them say what the third must be. */
+function wantedMacros(demands: readonly Demand[]): Partial<MacroShares> {
+  const asked = demands.filter(demand => demand.type === 'macro')
+  const wanted: Partial<MacroShares> = Object.fromEntries(asked.map(({ name, percent }) => [name, percent]))
+  if (asked.length !== 2) return wanted
+  const third = macroNames.find(name => wanted[name] === undefined) ?? 'fat'
+  return { ...wanted, [third]: 100 - asked.reduce((sum, { percent }) => sum + percent, 0) }
 }
 
 function find<Type extends Demand['type']>(
@@ -153,6 +153,6 @@ function tens(calories: number): string {
   return String(Math.round(calories / 10) * 10)
 }
 
-function percent(share: number): number {
+function percentOf(share: number): number {
   return Math.round(share * 100)
 }

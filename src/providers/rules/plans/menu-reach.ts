@@ -1,3 +1,4 @@
+import type { MacroShares } from './diets.ts'
 import type { MealSlot } from './meal-slots.ts'
 import { isMainSlot } from './meal-slots.ts'
 import { type MacroName, macroNames } from './nutrition-targets.ts'
@@ -41,33 +42,31 @@ export function macroReach(name: MacroName, slots: readonly MealSlot[], dishes: 
 }
 
 /**
- * How far, as a share of the energy, the wanted macros lie outside everything that can be mixed: each slot gives its share
- * of the calories by a mix of its dishes, so the days lie in a sum of convex hulls, and what lies outside one is told by
- * some direction in which nothing of it reaches as far. 0 inside. Macros that are not wanted may be anything.
+ * How far, as a share of the energy, the wanted percents lie outside everything that can be mixed: each slot gives its
+ * share of the calories by a mix of its dishes, so the days lie in a sum of convex hulls, and what lies outside one is told
+ * by some direction in which nothing of it reaches as far. 0 inside.
+ * @param wanted all three, or one, where the others may be anything
  */
 export function macrosOutside(
-  wanted: Partial<Record<MacroName, number>>,
+  wanted: Partial<MacroShares>,
   slots: readonly MealSlot[],
   dishes: readonly Recipe[],
 ): number {
-  const table = shareTable(slots, dishes)
-  const given = macroNames.filter(name => wanted[name] !== undefined)
-  const { protein = 0, carbs = 0, fat = 0 } = wanted
-  if (given.length === 1) {
-    const [name = 'protein'] = given
-    const { from, to } = macroReach(name, slots, dishes)
-    return Math.max(0, from - (wanted[name] ?? 0), (wanted[name] ?? 0) - to)
+  const asked = macroNames.filter(name => wanted[name] !== undefined)
+  if (asked.length < macroNames.length) {
+    const outside = asked.map(name => {
+      const { from, to } = macroReach(name, slots, dishes)
+      const share = (wanted[name] ?? 0) / 100
+      return Math.max(from - share, share - to)
+    })
+    return Math.max(0, ...outside)
   }
-  const rest = given.length === 2 ? 1 - protein - carbs - fat : 0
-  const filled = (name: MacroName) => wanted[name] ?? rest
+  const { protein = 0, carbs = 0, fat = 0 } = wanted
+  const table = shareTable(slots, dishes)
   let outside = 0
   for (const direction of directions) {
-    const reached = farthest(direction, table)
-    const asked =
-      direction.protein * filled('protein') +
-      direction.carbs * filled('carbs') +
-      direction.fat * filled('fat')
-    outside = Math.max(outside, asked - reached)
+    const share = (direction.protein * protein + direction.carbs * carbs + direction.fat * fat) / 100
+    outside = Math.max(outside, share - farthest(direction, table))
   }
   return outside
 }

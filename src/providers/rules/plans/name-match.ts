@@ -32,17 +32,22 @@ export function significantWords(text: string): string[] {
     .filter(word => word !== '' && !fillers.has(word))
 }
 
+/** Tells what a phrase names by the words that something goes by. */
+export type NameMatcher = (words: ReadonlySet<string>) => boolean
+
 /**
- * Whether a phrase names what has these words: each of its words is one of them, or from four letters on a part of one
- * ("berry" in "blueberry"), or all of it written as one word ("sweet corn") is. Rather too often than too seldom: what is
- * left out wrongly is not missed, what is served wrongly may harm.
+ * A phrase names what has these words: each of its own is one of them, or from four letters on a part of one ("berry" in
+ * "blueberry"), or all of it written as one word ("sweet corn") is. Rather too often than too seldom: what is left out
+ * wrongly is not missed, what is served wrongly may harm.
  */
-export function names(phrase: string, words: ReadonlySet<string>): boolean {
+export function createNameMatcher(phrase: string): NameMatcher {
   const wanted = significantWords(phrase)
-  if (wanted.length === 0) return false
-  const has = (part: string) =>
-    words.has(part) || (part.length >= shortestPart && [...words].some(word => word.includes(part)))
-  return wanted.every(has) || (wanted.length > 1 && words.has(wanted.join('')))
+  const joined = wanted.join('')
+  return words => {
+    const has = (part: string) =>
+      words.has(part) || (part.length >= shortestPart && [...words].some(word => word.includes(part)))
+    return wanted.length > 0 && (wanted.every(has) || words.has(joined))
+  }
 }
 
 /** Below it a part says little: "cod" is in "avocado", "pea" in "peanut", "ham" in "champignon". */

@@ -1,4 +1,4 @@
-import { names, significantWords } from './name-match.ts'
+import { createNameMatcher, significantWords } from './name-match.ts'
 import { energyShares, type Recipe } from './recipe.ts'
 import { recipeCatalogue } from './recipe-catalogue.ts'
 
@@ -29,7 +29,7 @@ const highProtein = 0.3
 
 /** Whether a recipe is what somebody calls 'italian', 'soups', 'salmon', 'quick' or 'high protein'. */
 export function isOfType(type: string, recipe: Recipe): boolean {
-  return names(type, wordsByRecipe.get(recipe) ?? new Set())
+  return createNameMatcher(type)(wordsByRecipe.get(recipe) ?? new Set())
 }
 
 /** What may be asked for, for the user. */
