@@ -88,7 +88,8 @@ export class RunOnce {
     if (found.type === 'serves')
       return { type: 'result', result: found.result, source: found.source, runId: null }
 
-    // … or make one, or follow whoever makes it.
+    // … or make one, or follow whoever makes it; not for somebody who has left meanwhile.
+    caller.signal?.throwIfAborted()
     let flight = this.#flights.find<Result>(key, found.needsRevision)
     if (!flight) {
       flight = new Flight<Result>(spec.subject, found.needsRevision)

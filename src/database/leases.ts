@@ -45,8 +45,11 @@ const ACQUIRE = {
         run_id = CASE WHEN l.state = 'RUNNING' THEN l.run_id ELSE excluded.run_id END,
         takeover_cause = CASE WHEN l.claim = excluded.claim THEN l.takeover_cause WHEN l.state <> 'RUNNING' THEN NULL
           WHEN l.lease_until < clock_timestamp() THEN 'expired' ELSE 'owner_gone' END,
-        phase = 'COLLECTING', progress = 0, retry_after = NULL
-      WHERE (l.state <> 'RUNNING' AND (l.retry_after IS NULL OR l.retry_after <= clock_timestamp()))
+        phase = CASE WHEN l.claim = excluded.claim THEN l.phase ELSE 'COLLECTING' END,
+        progress = CASE WHEN l.claim = excluded.claim THEN l.progress ELSE 0 END, retry_after = NULL
+      WHERE (l.state <> 'RUNNING' AND (l.retry_after IS NULL OR l.retry_after <= clock_timestamp())
+          -- A claim that has had its run comes late, when nobody waits for it: it begins nothing.
+          AND NOT EXISTS (SELECT 1 FROM generations had WHERE had.id = excluded.claim))
         OR (l.state = 'RUNNING' AND l.claim = excluded.claim)
         OR (l.state = 'RUNNING' AND l.lease_until < clock_timestamp())
         OR (l.state = 'RUNNING' AND pg_try_advisory_xact_lock_shared(${LIVENESS_LOCK_CLASS}, l.owner))
@@ -54,7 +57,8 @@ const ACQUIRE = {
     ), recorded AS (
       INSERT INTO generations AS g (id, key, kind, user_id, archetype, state, epoch, started_at)
       SELECT run_id, $1, $5::"GenerationKind", $6::uuid, $7::"Archetype", 'RUNNING', epoch, clock_timestamp() FROM acquired
-      ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, input_revision = NULL
+      ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch,
+        input_revision = CASE WHEN g.epoch = excluded.epoch THEN g.input_revision END
       RETURNING 1
     )
     SELECT epoch, run_id AS "runId", attempts, takeover_cause AS "takeoverCause" FROM acquired`,

@@ -113,11 +113,16 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   }
 }
 
+const SWEEP_MS = 50
+
 function closeServer(server: Server, deadlineMs: number): Promise<void> {
   return new Promise(resolve => {
     const cutOff = setTimeout(() => server.closeAllConnections(), deadlineMs)
+    // A connection whose last answer goes out after this would be kept for its client's next request.
+    const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS)
     server.close(() => {
       clearTimeout(cutOff)
+      clearInterval(sweep)
       resolve()
     })
     server.closeIdleConnections()

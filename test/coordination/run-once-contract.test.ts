@@ -16,7 +16,7 @@ import { until } from '../support/until.ts'
 
 const TTL_MS = 60_000
 
-leasesContract('the simulated store', { expiry: true, owners: true }, async () => {
+leasesContract('the simulated store', { expiry: true, owners: true, claims: true }, async () => {
   let nowMs = 1_000_000
   const store = new SimulatedStore({ nowMs: () => nowMs++ })
   const wire: Wire = async (_, run) => run()
@@ -101,7 +101,7 @@ describe('on a real PostgreSQL', () => {
     }
   }
 
-  leasesContract('PostgreSQL', { expiry: true, owners: true }, async () => {
+  leasesContract('PostgreSQL', { expiry: true, owners: true, claims: true }, async () => {
     const [first, second] = await Promise.all([startOwner(), startOwner()])
     const set = (column: string) => async (key: string) => {
       await database.query(

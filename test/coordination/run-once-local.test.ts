@@ -6,7 +6,7 @@ import { leasesContract } from '../support/simulated-leases-contract.ts'
 
 /** COORDINATION=local: one instance, whose memory is the table of leases. */
 
-leasesContract('LocalLeases', { expiry: false, owners: false }, async () => {
+leasesContract('LocalLeases', { expiry: false, owners: false, claims: false }, async () => {
   const { leases, storage, clock } = setUp()
   return {
     first: leases,
@@ -35,7 +35,7 @@ describe('LocalLeases', () => {
     expect(changes).toEqual([
       `${lease.runId} RUNNING GENERATING`,
       `${lease.runId} SUCCEEDED DONE`,
-      `${failing.runId} RUNNING WAITING abandoned`,
+      `${failing.runId} RUNNING COLLECTING abandoned`,
       `${failing.runId} FAILED DONE`,
     ])
   })

@@ -50,13 +50,11 @@ const shutDown = (instance: number): SimulatedEvent => ({ do: 'shut down', insta
 const leave = (caller: number): SimulatedEvent => ({ do: 'leave', caller })
 const passTime: SimulatedEvent = { do: 'pass time', ms: 4000 }
 const outage = (ms: number): SimulatedEvent => ({ do: 'outage', ms })
-const disturb = (instance: number, fault: Disturbance['fault'], statement = ANY): SimulatedEvent => ({
-  do: 'disturb',
-  instance,
-  statement,
-  times: 1,
-  fault,
-})
+const disturb = (
+  instance: number,
+  fault: Disturbance['fault'],
+  { statement = ANY, times = 1 }: { statement?: string; times?: number } = {},
+): SimulatedEvent => ({ do: 'disturb', instance, statement, times, fault })
 const now = (...events: SimulatedEvent[]): Moment[] => events.map(event => ({ afterMs: 0, event }))
 
 describe('in every interleaving', () => {
@@ -87,7 +85,7 @@ describe('in every interleaving', () => {
   const outages = record('outage', { ms: ms(100, 2000, 5000, 12_000, 30_000) })
   const statement = fc.constantFrom(
     ...['find-stored', 'acquire', 'read-holder', 'find-again', 'withdraw', 'collect', 'advance'],
-    ...['renew', 'commit', 'fail', 'find', 'load', 'publish', 'hand-over'],
+    ...['renew', 'commit', 'fail', 'find', 'load', 'hand-over'],
   )
   const disturbs = record('disturb', {
     instance,
@@ -96,7 +94,9 @@ describe('in every interleaving', () => {
     fault: fc.oneof(
       fc.record({ type: fc.constantFrom('statement is lost' as const, 'answer is lost' as const) }),
       fc.record({
-        type: fc.constantFrom('statement is late' as const, 'answer is late' as const),
+        type: fc.constantFrom(
+          ...['statement is late' as const, 'answer is late' as const, 'statement is in doubt' as const],
+        ),
         ms: ms(200, 1500, 5000),
       }),
     ),
@@ -226,6 +226,8 @@ describe('at every step', () => {
   /** So long afterwards that nothing of what was before may matter. */
   const andAgain = [...together, { afterMs: 40_000, event: dataComes }, ...together]
 
+  /** Some go out together. */
+  const TWO = { times: 2 }
   const EXPIRED = 'taken over, expired'
   const OWNER_GONE = 'taken over, owner_gone'
   test.each<{ what: string; events: SimulatedEvent[]; story?: Moment[]; reaches?: string }>([
@@ -248,10 +250,13 @@ describe('at every step', () => {
     { what: 'all callers leave', events: [leave(0), leave(1), leave(2)], reaches: 'left' },
     { what: 'data comes, and a forced request', events: [dataComes, askOn(A, { forced: true })] },
     { what: 'time passes for longer than the TTL', events: [passTime], reaches: EXPIRED },
-    { what: 'a statement of the owner is lost', events: [disturb(A, { type: 'statement is lost' })] },
     {
-      what: 'an answer to the owner is lost',
-      events: [disturb(A, { type: 'answer is lost' })],
+      what: 'two statements of the owner are lost',
+      events: [disturb(A, { type: 'statement is lost' }, TWO)],
+    },
+    {
+      what: 'two answers to the owner are lost',
+      events: [disturb(A, { type: 'answer is lost' }, TWO)],
       reaches: 'fenced',
     },
     { what: 'an answer to the follower is lost', events: [disturb(B, { type: 'answer is lost' })] },
@@ -266,8 +271,13 @@ describe('at every step', () => {
     },
     {
       what: 'the follower cannot look once',
-      events: [disturb(B, { type: 'statement is lost' }, 'find')],
+      events: [disturb(B, { type: 'statement is lost' }, { statement: 'find' })],
       story: andAgain,
+    },
+    {
+      what: 'two statements arrive long after their connection was lost',
+      events: [disturb(A, { type: 'statement is in doubt', ms: 400 }, TWO)],
+      reaches: 'fenced',
     },
     { what: 'the database is away for longer than the TTL', events: [outage(5000)], reaches: EXPIRED },
     {
@@ -375,7 +385,7 @@ describe('the story of', () => {
 
   test('a commit whose answer is lost: it counts, once, and was that of whoever made it', async () => {
     const { ends, results, calledAtMs } = await tell([
-      ...now(disturb(A, { type: 'answer is lost' }, 'commit')),
+      ...now(disturb(A, { type: 'answer is lost' }, { statement: 'commit' })),
       ...now(askOn(A), askOn(B)),
     ])
     expect(ends).toEqual(['FRESH', 'JOINED'])
@@ -391,7 +401,11 @@ describe('the story of', () => {
         behaviors: [slow, { ...slow, durationMs: successor }],
       })
       await cluster.play([
-        ...now(disturb(A, { type: 'statement is late', ms: 8000 }, 'commit'), askOn(A), askOn(B)),
+        ...now(
+          disturb(A, { type: 'statement is late', ms: 8000 }, { statement: 'commit' }),
+          askOn(A),
+          askOn(B),
+        ),
         { afterMs: 3000, event: stop(A) },
       ])
       expect([...cluster.seen]).toContain('fenced')

@@ -11,7 +11,7 @@ import { foods } from '../../src/providers/rules/plans/foods.ts'
 import { amountText } from '../../src/providers/rules/plans/ingredient-amount.ts'
 import { appliancesByNeed, readRecipe } from '../../src/providers/rules/plans/recipe.ts'
 import { recipeCatalogue } from '../../src/providers/rules/plans/recipe-catalogue.ts'
-import { isOfType } from '../../src/providers/rules/plans/recipe-types.ts'
+import { createTypeMatcher } from '../../src/providers/rules/plans/recipe-types.ts'
 import { foodOf, forbiddenFoods } from '../support/plan-food-knowledge.ts'
 
 const energy = (protein: number, carbs: number, fat: number) => 4 * protein + 4 * carbs + 9 * fat
@@ -296,7 +296,7 @@ describe('what else is read from words', () => {
   })
 
   it('kinds of recipe: cuisines, dishes, foods, regions and what is true of them', () => {
-    const of = (type: string) => recipeCatalogue.filter(recipe => isOfType(type, recipe))
+    const of = (type: string) => recipeCatalogue.filter(createTypeMatcher(type))
     expect(of('Italian').every(({ title, cuisine }) => cuisine === 'italian' || /italian/i.test(title))).toBe(
       true,
     )

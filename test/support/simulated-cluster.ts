@@ -367,7 +367,7 @@ export class SimulatedCluster {
           const previous = this.instanceOf(before.owner)
           const reachable = previous?.alive && this.store.living.has(before.owner)
           const handedOver = before.leaseUntilMs === Number.NEGATIVE_INFINITY
-          if (reachable && !handedOver && !previous.hasGivenUp && !previous.lateSince(before.renewedAtMs))
+          if (reachable && !handedOver && !previous.leavesLeases && !previous.lateSince(before.renewedAtMs))
             this.violate('a run is taken only from an owner that was gone, cut off or late')
         }
         return

@@ -22,7 +22,6 @@ export interface Host {
   rate: number
 }
 
-/** But for the publishing, which nobody waits for and which goes out just before what matters. */
 export const ANY = 'any statement'
 
 /** What befalls the next statements of a name, or of ANY. */
@@ -33,6 +32,8 @@ export interface Disturbance {
     | { type: 'statement is lost' }
     /** It does its work, and nobody learns. */
     | { type: 'answer is lost' }
+    /** The connection is lost, and the statement does its work so much later all the same. */
+    | { type: 'statement is in doubt'; ms: number }
     | { type: 'statement is late' | 'answer is late'; ms: number }
 }
 
@@ -90,6 +91,7 @@ export class SimulatedInstance {
   #sentStatements: 'arrive' | 'are lost' = 'arrive'
   #isShutDown = false
   #hasGivenUp = false
+  #hasUnknownLeases = false
   #sessionsCut = 0
   readonly #disturbances: Disturbance[] = []
   /** When an acquire or a renewal went wrong; a slow one counts twice. */
@@ -125,7 +127,6 @@ export class SimulatedInstance {
         leases,
         keeper: this.keeper,
         watch: this.watch,
-        publish: runId => this.send({ name: 'publish', of: runId }, () => cluster.store.notify(runId)),
         clock,
         logger,
         metrics,
@@ -141,9 +142,9 @@ export class SimulatedInstance {
     return this.#state !== 'is dead'
   }
 
-  /** A flight has ended here without an answer, as it may; what it held is left to whoever comes next. */
-  get hasGivenUp(): boolean {
-    return this.#hasGivenUp
+  /** What it holds may be left to whoever comes next: a flight has ended here without an answer, as it may, or never knew. */
+  get leavesLeases(): boolean {
+    return this.#hasGivenUp || this.#hasUnknownLeases
   }
 
   get listens(): boolean {
@@ -244,7 +245,11 @@ export class SimulatedInstance {
       cluster.note(`${label}: lost with its sender`)
       return never()
     }
-    if (cluster.away || fault?.type === 'statement is lost') {
+    if (fault?.type === 'statement is in doubt') {
+      answer = { error: this.#away(statement.name) }
+      cluster.note(`${label}: is in doubt`)
+      void this.#arriveLate(statement.name, label, fault.ms, run)
+    } else if (cluster.away || fault?.type === 'statement is lost') {
       answer = { error: this.#away(statement.name) }
       cluster.note(`${label}: does not arrive`)
     } else {
@@ -270,6 +275,21 @@ export class SimulatedInstance {
     }
     if ('error' in answer) throw answer.error
     return answer.value
+  }
+
+  async #arriveLate(name: string, label: string, ms: number, run: () => unknown): Promise<void> {
+    const cluster = this.#cluster
+    await cluster.time.wait(ms)
+    await cluster.step(`${label} ↛`)
+    cluster.note(`${label}: arrives after all`)
+    // A lease that is granted now is known to nobody.
+    if (name === 'acquire') this.#hasUnknownLeases = true
+    if (isVital(name)) this.#troublesAtMs.push(cluster.time.nowMs, cluster.time.nowMs)
+    try {
+      await run()
+    } catch (error) {
+      cluster.note(`${label}: ${error}`)
+    }
   }
 
   /** At once, or when the host goes on; never when it is dead. */
@@ -336,8 +356,7 @@ export class SimulatedInstance {
 
   #takeFault(name: string): Disturbance['fault'] | undefined {
     const disturbance = this.#disturbances.find(
-      ({ statement, times }) =>
-        times > 0 && (statement === name || (statement === ANY && name !== 'publish')),
+      ({ statement, times }) => times > 0 && (statement === name || statement === ANY),
     )
     if (disturbance) disturbance.times--
     return disturbance?.fault

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   type Acquisition,
@@ -29,11 +30,6 @@ export interface LeasesUnderTest {
   close(): Promise<void>
 }
 
-/** What the last parameter is for depends on what a withdrawn run is to be remembered as. */
-interface Withdraws {
-  withdraw(lease: Lease, made?: { resultId: string; inputRevision: number }): Promise<void>
-}
-
 const FAILURE = { message: 'as the test wanted', retryable: false, retryAfterMs: null }
 const FAILURE_WITH_PAUSE = { message: 'as the test wanted', retryable: true, retryAfterMs: 60_000 }
 
@@ -43,7 +39,7 @@ const FAILURE_WITH_PAUSE = { message: 'as the test wanted', retryable: true, ret
  */
 export function leasesContract(
   name: string,
-  has: { expiry: boolean; owners: boolean },
+  has: { expiry: boolean; owners: boolean; claims: boolean },
   create: () => Promise<LeasesUnderTest>,
 ): void {
   describe(`the contract of leases, kept by ${name}`, () => {
@@ -192,6 +188,50 @@ export function leasesContract(
         expect((await second.acquire(subject)).type).toBe('backing-off')
       })
 
+      test.runIf(has.claims)(
+        'gives the same lease again to who asks again because the answer was lost',
+        async () => {
+          const claim = randomUUID()
+          const lease = granted(await first.acquire(subject, claim))
+          expect(await first.acquire(subject, claim)).toEqual({ type: 'acquired', lease })
+          expect(await second.acquire(subject, randomUUID())).toEqual({ type: 'running', runId: lease.runId })
+          await commit(first, lease)
+        },
+      )
+
+      test.runIf(has.claims)('does not set a run back when it is asked for once more', async () => {
+        const claim = randomUUID()
+        const lease = granted(await first.acquire(subject, claim))
+        await first.advance(lease, { phase: 'GENERATING', progress: 0.5, inputRevision: 7 })
+        await first.acquire(subject, claim)
+        expect(await read(lease)).toMatchObject({ phase: 'GENERATING', progress: 0.5, inputRevision: 7 })
+      })
+
+      test.runIf(has.claims)('gives nothing for a claim whose lease has passed on', async () => {
+        const claim = randomUUID()
+        const lease = granted(await first.acquire(subject, claim))
+        const successor = await passOn(lease)
+        expect(await first.acquire(subject, claim)).toEqual({ type: 'running', runId: lease.runId })
+        await commit(second, successor)
+      })
+
+      test.runIf(has.claims)('gives no second life to a run that has ended', async () => {
+        const claim = randomUUID()
+        const lease = granted(await first.acquire(subject, claim))
+        const id = await commit(first, lease)
+        // As it comes to the server late, when nobody waits for the answer.
+        await first.acquire(subject, claim).catch(() => {})
+        await expect(commit(first, lease)).rejects.toBeInstanceOf(FencedError)
+        expect(await read(lease)).toMatchObject({ state: 'SUCCEEDED', resultId: id })
+        const next = await take(second)
+        expect(next.epoch).toBeGreaterThan(lease.epoch)
+        expect(next.runId).not.toBe(lease.runId)
+        await commit(second, next)
+        await first.acquire(subject, claim).catch(() => {})
+        expect(await read(lease)).toMatchObject({ state: 'SUCCEEDED', epoch: 1, resultId: id })
+        expect((await take(second)).runId).not.toBe(lease.runId)
+      })
+
       test('raises the epoch with every lease, however the one before ended', async () => {
         const epochs: number[] = []
         const next = async () => {
@@ -201,7 +241,7 @@ export function leasesContract(
         }
         await commit(first, await next())
         await first.fail(await next(), FAILURE)
-        await (first as Withdraws).withdraw(await next(), { resultId: under.newResultId(), inputRevision: 1 })
+        await first.withdraw(await next(), { resultId: under.newResultId(), inputRevision: 1 })
         await first.handOver(await next())
         await next()
         expect(epochs).toEqual([1, 2, 3, 4, 5])
@@ -259,7 +299,7 @@ export function leasesContract(
         const failed = await take(first)
         await first.fail(failed, FAILURE)
         const withdrawn = await take(first, under.newSubject())
-        await (first as Withdraws).withdraw(withdrawn, { resultId: under.newResultId(), inputRevision: 1 })
+        await first.withdraw(withdrawn, { resultId: under.newResultId(), inputRevision: 1 })
         for (const lease of [failed, withdrawn]) {
           const id = under.newResultId()
           await expect(first.commit(lease, under.storing(id))).rejects.toBeInstanceOf(FencedError)
@@ -416,7 +456,7 @@ export function leasesContract(
 
       test('a run that is withdrawn makes way for the next at once', async () => {
         const lease = await take(first)
-        await (first as Withdraws).withdraw(lease, { resultId: under.newResultId(), inputRevision: 1 })
+        await first.withdraw(lease, { resultId: under.newResultId(), inputRevision: 1 })
         expect((await read(lease))?.state).not.toBe('RUNNING')
         const next = await take(second)
         expect(next).toMatchObject({ epoch: 2, attempts: 0, takeoverCause: null })
@@ -426,7 +466,7 @@ export function leasesContract(
       test('withdrawing is refused when the lease has passed on', async () => {
         const lease = await take(first)
         const successor = await passOn(lease)
-        await (first as Withdraws).withdraw(lease, { resultId: under.newResultId(), inputRevision: 1 })
+        await first.withdraw(lease, { resultId: under.newResultId(), inputRevision: 1 })
         expect(await read(successor)).toMatchObject({ state: 'RUNNING', epoch: 2 })
         await commit(second, successor)
       })

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import {
   type Acquisition,
   FencedError,
@@ -39,9 +40,12 @@ export interface LeaseRow {
   readonly key: string
   readonly state: GenerationState
   readonly epoch: number
+  /** Of the acquisition that was given the lease. */
+  readonly claim: string
   readonly owner: number
   readonly leaseUntilMs: number
   readonly runId: string
+  readonly takeoverCause: Lease['takeoverCause']
   readonly phase: GenerationPhase
   readonly progress: number
   readonly attempts: number
@@ -93,28 +97,35 @@ export class SimulatedStore {
   }
 
   /** @returns undefined where the WHERE clause holds for no row, or the row is locked for longer than a statement waits. */
-  acquire(subject: RunSubject, owner: number, ttlMs: number): Lease | undefined {
+  acquire(subject: RunSubject, owner: number, ttlMs: number, claim: string): Lease | undefined {
     if (this.#commitByKey.has(subject.key)) return undefined
     const nowMs = this.#nowMs()
     const before = this.#rowByKey.get(subject.key)
     let takeoverCause: Lease['takeoverCause'] = null
+    let again = false
     if (before) {
       const running = before.state === 'RUNNING'
-      const ended = !running && (before.retryAfterMs === null || before.retryAfterMs <= nowMs)
+      const mayFollow = before.retryAfterMs === null || before.retryAfterMs <= nowMs
+      const ended = !running && mayFollow && before.claim !== claim
       const expired = running && before.leaseUntilMs < nowMs
       const ownerGone = running && !this.living.has(before.owner)
-      if (!ended && !expired && !ownerGone) return undefined
+      again = running && before.claim === claim
+      if (!ended && !again && !expired && !ownerGone) return undefined
       if (running) takeoverCause = expired ? 'expired' : 'owner_gone'
+      if (again) takeoverCause = before.takeoverCause
     }
+    const kept = again ? before : undefined
     const row: LeaseRow = {
       key: subject.key,
       state: 'RUNNING',
-      epoch: (before?.epoch ?? 0) + 1,
+      claim,
+      epoch: kept?.epoch ?? (before?.epoch ?? 0) + 1,
       owner,
       leaseUntilMs: nowMs + ttlMs,
       runId: before?.state === 'RUNNING' ? before.runId : `run-${++this.#runs}`,
-      phase: 'COLLECTING',
-      progress: 0,
+      takeoverCause,
+      phase: kept?.phase ?? 'COLLECTING',
+      progress: kept?.progress ?? 0,
       attempts: before?.attempts ?? 0,
       retryAfterMs: null,
       renewedAtMs: nowMs,
@@ -134,19 +145,22 @@ export class SimulatedStore {
       errorRetryable: null,
       resultId: null,
     }
-    this.#runById.set(runId, known ? { ...known, epoch, inputRevision: null } : started)
     const lease: Lease = { ...subject, runId, epoch, attempts, takeoverCause }
+    if (again) return lease
+    this.#runById.set(runId, known ? { ...known, epoch, inputRevision: null } : started)
     this.#observe({ type: 'granted', lease, owner, before })
     return lease
   }
 
-  readHolder(key: string): { state: GenerationState; runId: string; retryAt: Date | null } | undefined {
+  readHolder(
+    key: string,
+  ): { state: GenerationState; runId: string; claim: string; retryAt: Date | null } | undefined {
     const row = this.#rowByKey.get(key)
     if (!row) return undefined
-    const { state, runId, retryAfterMs } = row
+    const { state, runId, claim, retryAfterMs } = row
     const retryAt =
       retryAfterMs !== null && retryAfterMs > this.#nowMs() ? new Date(Math.ceil(retryAfterMs)) : null
-    return { state, runId, retryAt }
+    return { state, runId, claim, retryAt }
   }
 
   async renew(leases: readonly Lease[], ttlMs: number): Promise<Lease[]> {
@@ -170,6 +184,7 @@ export class SimulatedStore {
       this.#rowByKey.set(before.key, after)
       if (to.inputRevision !== undefined) this.#record(before.runId, { inputRevision: to.inputRevision })
       this.#observe({ type: 'advanced', before, after })
+      this.#notify(before.runId)
       return true
     })
   }
@@ -226,14 +241,11 @@ export class SimulatedStore {
     })
   }
 
-  /** Without `made` the run is forgotten. */
-  withdraw(lease: Lease, made?: { resultId: string; inputRevision: number }): Promise<void> {
+  withdraw(lease: Lease, found: { resultId: string; inputRevision: number }): Promise<void> {
     return this.#fenced(lease, row => {
       if (!row) return
-      this.#rowByKey.set(row.key, { ...row, state: 'SUCCEEDED', phase: 'DONE' })
-      const finishedAt = new Date(this.#nowMs())
-      if (made) this.#record(row.runId, { ...made, state: 'SUCCEEDED', finishedAt })
-      else this.#runById.delete(row.runId)
+      this.#rowByKey.set(row.key, { ...row, state: 'SUCCEEDED', phase: 'DONE', progress: 1, attempts: 0 })
+      this.#record(row.runId, { ...found, state: 'SUCCEEDED', finishedAt: new Date(this.#nowMs()) })
       this.#notify(row.runId)
     })
   }
@@ -259,10 +271,6 @@ export class SimulatedStore {
   age(key: string, columns: { leaseUntilMs: number } | { retryAfterMs: number }): void {
     const row = this.#rowByKey.get(key)
     if (row) this.#rowByKey.set(key, { ...row, ...columns })
-  }
-
-  notify(runId: string): void {
-    this.#notify(runId)
   }
 
   /** The fence: the row of the key, once nobody locks it, where the epoch is still this one and the run has not ended. */
@@ -297,12 +305,12 @@ export class SimulatedLeases implements Leases {
     this.#ttlMs = options.ttlMs
   }
 
-  async acquire(subject: RunSubject): Promise<Acquisition> {
+  async acquire(subject: RunSubject, claim: string = randomUUID()): Promise<Acquisition> {
     const { key } = subject
     for (let attempt = 1; attempt <= 10; attempt++) {
       const lease = await this.#wire(
         { name: 'acquire', of: key },
-        () => this.#store.acquire(subject, this.#owner, this.#ttlMs),
+        () => this.#store.acquire(subject, this.#owner, this.#ttlMs, claim),
         granted => (granted ? `${nameOf(granted)}${causeOf(granted)}` : 'no row'),
       )
       if (lease) return { type: 'acquired', lease }
@@ -311,7 +319,8 @@ export class SimulatedLeases implements Leases {
         () => this.#store.readHolder(key),
         read => `${read?.runId} is ${read?.state}`,
       )
-      if (holder?.state === 'RUNNING') return { type: 'running', runId: holder.runId }
+      if (holder?.state === 'RUNNING' || holder?.claim === claim)
+        return { type: 'running', runId: holder.runId }
       if (holder?.retryAt) return { type: 'backing-off', runId: holder.runId, retryAt: holder.retryAt }
     }
     throw new Error('no answer about a lease after 10 tries')
@@ -350,8 +359,8 @@ export class SimulatedLeases implements Leases {
     return this.#wire({ name: 'hand-over', of: nameOf(lease) }, () => this.#store.handOver(lease))
   }
 
-  withdraw(lease: Lease, made?: { resultId: string; inputRevision: number }): Promise<void> {
-    return this.#wire({ name: 'withdraw', of: nameOf(lease) }, () => this.#store.withdraw(lease, made))
+  withdraw(lease: Lease, found: { resultId: string; inputRevision: number }): Promise<void> {
+    return this.#wire({ name: 'withdraw', of: nameOf(lease) }, () => this.#store.withdraw(lease, found))
   }
 
   find(runIds: readonly string[]): Promise<GenerationRow[]> {

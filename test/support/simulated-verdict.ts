@@ -19,7 +19,7 @@ export async function judge(cluster: SimulatedCluster): Promise<void> {
   for (const instance of living(cluster)) judgeRest(cluster, instance)
   for (const row of cluster.store.rows) {
     const owner = cluster.instanceOf(row.owner)
-    const leftBehind = owner?.alive && !owner.hasGivenUp
+    const leftBehind = owner?.alive && !owner.leavesLeases
     if (row.state === 'RUNNING' && leftBehind)
       cluster.violate('no lease stays RUNNING when nobody works for it')
   }

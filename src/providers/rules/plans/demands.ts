@@ -8,7 +8,7 @@ import { significantWords } from './name-match.ts'
 import { type MacroName, macroNames, macroPreferences, macroTexts } from './nutrition-targets.ts'
 import { appliancesByNeed, type Recipe } from './recipe.ts'
 import { recipeCatalogue } from './recipe-catalogue.ts'
-import { isOfType } from './recipe-types.ts'
+import { createTypeMatcher } from './recipe-types.ts'
 
 /**
  * One thing that the user asks for and could let go of by itself: one entry of a list, or one preference where its
@@ -55,13 +55,14 @@ export function readDemands(preferences: PlanPreferences): Demand[] {
       rule: null,
     })
   const types = recipeType.filter(name => significantWords(name).length > 0)
+  const matchers = types.map(createTypeMatcher)
   if (types.length > 0)
     demands.push({
       type: 'types',
       preferences: ['recipeType'],
       wording: `of the kind ${types.map(name => `'${name}'`).join(' or ')}`,
       names: types,
-      leaves: recipeCatalogue.map(recipe => types.some(name => isOfType(name, recipe))),
+      leaves: recipeCatalogue.map(recipe => matchers.some(matches => matches(recipe))),
     })
   if (mealTimes.length > 0)
     demands.push({
@@ -121,8 +122,9 @@ function appliancesDemand(names: readonly string[]): Demand {
   }
 }
 
+/** Protein last, for what comes last is the last to be cleared of a conflict, and protein is mostly what is out of reach. */
 function macroDemands(preferences: PlanPreferences): Demand[] {
-  return macroNames.flatMap(name => {
+  return macroNames.toReversed().flatMap(name => {
     const percent = preferences[macroPreferences[name]]
     if (percent === null) return []
     const wording = `with ${percent} % ${macroTexts[name]}`

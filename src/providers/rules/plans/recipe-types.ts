@@ -27,9 +27,10 @@ const quickMinutes = 20
 const easyComplexity = 20
 const highProtein = 0.3
 
-/** Whether a recipe is what somebody calls 'italian', 'soups', 'salmon', 'quick' or 'high protein'. */
-export function isOfType(type: string, recipe: Recipe): boolean {
-  return createNameMatcher(type)(wordsByRecipe.get(recipe) ?? new Set())
+/** Tells whether a recipe is what somebody calls 'italian', 'soups', 'salmon', 'quick' or 'high protein'. */
+export function createTypeMatcher(type: string): (recipe: Recipe) => boolean {
+  const matches = createNameMatcher(type)
+  return recipe => matches(wordsByRecipe.get(recipe) ?? new Set())
 }
 
 /** What may be asked for, for the user. */

@@ -131,15 +131,20 @@ function untilMeal(wake: ClockTime, meal: ClockTime): number {
   return offset - dayMinutes >= earliestBreakfast ? offset - dayMinutes : offset
 }
 
-/** The meal after the longest time without one, which is the night. */
+/** The meal after the longest time without one, which is the night; the dark hours are likelier to be it. */
 function firstMeal(mealTimes: readonly ClockTime[]): ClockTime | null {
-  const gapBefore = (time: ClockTime) =>
-    Math.min(...mealTimes.map(other => aroundTheClock(time - other - 1) + 1))
+  const fastBefore = (time: ClockTime) => {
+    const gap = Math.min(...mealTimes.map(other => aroundTheClock(time - other - 1) + 1))
+    return gap + (aroundTheClock(time - deepNight) < gap ? nightBonus : 0)
+  }
   return mealTimes.reduce<ClockTime | null>(
-    (first, time) => (first === null || gapBefore(time) > gapBefore(first) ? time : first),
+    (first, time) => (first === null || fastBefore(time) > fastBefore(first) ? time : first),
     null,
   )
 }
+
+const deepNight = 180
+const nightBonus = 120
 
 function mealName(index: number, count: number): string {
   if (count === 1) return 'Meal'
