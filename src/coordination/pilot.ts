@@ -151,6 +151,7 @@ export class Pilot {
     call: (signal: AbortSignal) => Promise<Draft>,
   ): Promise<Draft> {
     assertOutsideTransaction('a call of the generator')
+    signal.throwIfAborted()
     const { metrics, generationTimeoutMs } = this.#options
     const { kind } = lease
     const timeout = new AbortController()
@@ -167,7 +168,6 @@ export class Pilot {
     const startedAtMs = this.clock.nowMs()
     let outcome = 'success'
     try {
-      signal.throwIfAborted()
       // A provider that does not obey the signal is left behind; its late answer is dropped.
       return await abortable(call(callSignal), callSignal)
     } catch (error) {
@@ -220,12 +220,13 @@ export class Pilot {
       log.info('this instance lost the run and follows it')
       return undefined
     }
-    if (this.#shutdown.signal.aborted || isDatabaseAway(error)) {
+    const known = error instanceof GenerationError
+    // A provider that cannot be reached fails with the same codes as a database that cannot.
+    if (this.#shutdown.signal.aborted || (!known && isDatabaseAway(error))) {
       // Where the database is away, the lease expires on its own.
       await this.leases.handOver(lease).catch(() => {})
       throw error
     }
-    const known = error instanceof GenerationError
     if (!known) log.error({ err: error }, 'a generation broke')
     const message = known ? error.message : 'The generation broke unexpectedly.'
     const retryable = known && error.retryable
