@@ -37,6 +37,9 @@ const FAILURE_BACKOFF = { baseMs: 1000, maxMs: 60_000 }
 const MAX_LEGS = 100
 const LEG_PAUSE = { baseMs: 10, maxMs: 250 }
 
+/** What a generator threw that is no GenerationError; whatever hides in it, it is not the database's. */
+class BrokenGeneratorError extends Error {}
+
 class ShuttingDownError extends DatabaseAwayError {}
 
 /** Flies a flight to its end: takes the lease and generates, or follows whoever has it, until there is a result to share. */
@@ -65,6 +68,7 @@ export class Pilot {
     flight: Flight<Result>,
     spec: RunSpec<Inputs, Draft, Result>,
   ): Promise<FlightEnd<Result>> {
+    let owned: Lease | undefined
     for (let leg = 1; leg <= MAX_LEGS; leg++) {
       this.#shutdown.signal.throwIfAborted()
       const askedAtMs = this.clock.nowMs()
@@ -72,11 +76,12 @@ export class Pilot {
       const acquisition = await this.#insist(() => this.leases.acquire(spec.subject, claim))
       if (acquisition.type === 'backing-off') return this.#failedBefore(acquisition)
       if (acquisition.type === 'acquired') {
+        owned = acquisition.lease
         const end = await this.#own(flight, spec, acquisition.lease, askedAtMs)
         if (end) return end
       }
       const runId = acquisition.type === 'acquired' ? acquisition.lease.runId : acquisition.runId
-      const end = await this.#follow(flight, spec, runId)
+      const end = await this.#follow(flight, spec, runId, owned)
       if (end) return end
       if (leg > 2) await this.#pause(backoffMs(leg, LEG_PAUSE))
     }
@@ -172,7 +177,8 @@ export class Pilot {
       return await abortable(call(callSignal), callSignal)
     } catch (error) {
       outcome = timeout.signal.aborted ? 'timeout' : signal.aborted ? 'aborted' : 'error'
-      throw error
+      if (error instanceof GenerationError || callSignal.aborted) throw error
+      throw new BrokenGeneratorError('the generator broke', { cause: error })
     } finally {
       cancelTimer()
       metrics.providerCalls.inc({ kind, outcome })
@@ -222,7 +228,8 @@ export class Pilot {
     }
     const known = error instanceof GenerationError
     // A provider that cannot be reached fails with the same codes as a database that cannot.
-    if (this.#shutdown.signal.aborted || (!known && isDatabaseAway(error))) {
+    const ofProvider = known || error instanceof BrokenGeneratorError
+    if (this.#shutdown.signal.aborted || (!ofProvider && isDatabaseAway(error))) {
       // Where the database is away, the lease expires on its own.
       await this.leases.handOver(lease).catch(() => {})
       throw error
@@ -245,6 +252,7 @@ export class Pilot {
     flight: Flight<Result>,
     spec: RunSpec<Inputs, Draft, Result>,
     runId: string,
+    owned: Lease | undefined,
   ): Promise<FlightEnd<Result> | undefined> {
     flight.follows(runId)
     const run = await this.#runEnd(runId)
@@ -259,9 +267,11 @@ export class Pilot {
         retryAt: run.retryAt,
       }
     }
+    // Ours after all, where the answer to the commit was lost until the lease was.
+    const made = owned?.runId === runId && owned.epoch === run.epoch
     const { resultId } = run
     if (!resultId) throw new Error('a committed run has no result')
-    return { type: 'result', result: await this.#insist(() => spec.load(resultId)), runId, made: false }
+    return { type: 'result', result: await this.#insist(() => spec.load(resultId)), runId, made }
   }
 
   /** @returns the run when it has ended or is abandoned; undefined when it is not known any more. */

@@ -53,6 +53,8 @@ export class RunWatch {
 
   /** @returns what ends it. The listener is called at least once, after this has returned. */
   listen(runId: string, listener: RunListener): () => void {
+    // How long nobody could see is of no interest where nobody has looked.
+    if (this.#listenersByRun.size === 0) this.#failingSinceMs = undefined
     const listeners = this.#listenersByRun.get(runId) ?? new Set()
     this.#listenersByRun.set(runId, listeners)
     listeners.add(listener)

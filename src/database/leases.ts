@@ -49,7 +49,7 @@ const ACQUIRE = {
         progress = CASE WHEN l.claim = excluded.claim THEN l.progress ELSE 0 END, retry_after = NULL
       WHERE (l.state <> 'RUNNING' AND (l.retry_after IS NULL OR l.retry_after <= clock_timestamp())
           -- A claim that has had its run comes late, when nobody waits for it: it begins nothing.
-          AND NOT EXISTS (SELECT 1 FROM generations had WHERE had.id = excluded.claim))
+          AND l.claim IS DISTINCT FROM excluded.claim AND NOT EXISTS (SELECT 1 FROM generations had WHERE had.id = excluded.claim))
         OR (l.state = 'RUNNING' AND l.claim = excluded.claim)
         OR (l.state = 'RUNNING' AND l.lease_until < clock_timestamp())
         OR (l.state = 'RUNNING' AND pg_try_advisory_xact_lock_shared(${LIVENESS_LOCK_CLASS}, l.owner))

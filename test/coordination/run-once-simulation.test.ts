@@ -277,7 +277,6 @@ describe('at every step', () => {
     {
       what: 'two statements arrive long after their connection was lost',
       events: [disturb(A, { type: 'statement is in doubt', ms: 400 }, TWO)],
-      reaches: 'fenced',
     },
     { what: 'the database is away for longer than the TTL', events: [outage(5000)], reaches: EXPIRED },
     {

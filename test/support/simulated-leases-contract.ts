@@ -232,6 +232,17 @@ export function leasesContract(
         expect((await take(second)).runId).not.toBe(lease.runId)
       })
 
+      test.runIf(has.claims)('gives no second life to a run that was taken over and has ended', async () => {
+        const claim = randomUUID()
+        await first.handOver(await take(first))
+        const lease = granted(await second.acquire(subject, claim))
+        const id = await commit(second, lease)
+        const again = await second.acquire(subject, claim).catch(() => undefined)
+        if (again?.type === 'acquired') expect(again.lease.epoch).toBeGreaterThan(lease.epoch)
+        await expect(commit(second, lease)).rejects.toBeInstanceOf(FencedError)
+        expect(await read(lease)).toMatchObject({ state: 'SUCCEEDED', epoch: 2, resultId: id })
+      })
+
       test('raises the epoch with every lease, however the one before ended', async () => {
         const epochs: number[] = []
         const next = async () => {
