@@ -24,7 +24,8 @@ async function main(): Promise<void> {
   logger = createLogger({ level: config.logLevel, format: config.logFormat })
   const log = logger
   const stopping = new AbortController()
-  const signals = ['SIGTERM', 'SIGINT'] as const
+  // SIGHUP: the terminal was closed.
+  const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
   let asked = 0
   for (const signal of signals) {
     process.on(signal, () => {

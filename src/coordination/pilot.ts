@@ -145,8 +145,7 @@ export class Pilot {
     const draft = await this.#callProvider(lease, signal, callSignal =>
       spec.generate(inputs, { signal: callSignal, reportProgress: reporter.report }),
     ).finally(reporter.stop)
-    // Not waited for: the commit follows at once, and ends the phase whichever comes first.
-    void advance({ phase: 'STORING', progress: 1 }).catch(() => {})
+    await advance({ phase: 'STORING', progress: 1 })
     return { draft, inputs }
   }
 

@@ -38,7 +38,8 @@ export async function renderGraphiqlPage(developmentToken: string | undefined): 
   return renderGraphiQL({
     title: 'Tributary',
     defaultQuery: FIRST_QUERY,
-    subscriptionsProtocol: 'WS',
+    // Over SSE the token of the headers goes along; over WebSocket the page would send none.
+    subscriptionsProtocol: 'SSE',
     shouldPersistHeaders: false,
     headers: JSON.stringify({ authorization: `Bearer ${developmentToken ?? '<token>'}` }, null, 2),
   })

@@ -177,7 +177,7 @@ test('a late sync counts as new, however long ago it was recorded, and is read b
   ).toHaveLength(50)
 })
 
-test('history from years ago counts as new, though an analysis does not read it', async () => {
+test('history from years ago counts as new, and the analysis that it makes due reads it', async () => {
   const token = await tokenOf('historian')
   await requestAnalysis(gateway.url, token)
   const history = dataPoints(50).map(point => ({ ...point, recordedAt: '2010-01-31T10:00:00.000Z' }))
@@ -186,7 +186,7 @@ test('history from years ago counts as new, though an analysis does not read it'
   await passRecentWindow('historian')
   expect(await requestAnalysis(gateway.url, token)).toMatchObject({
     source: 'FRESH',
-    analysis: { mode: 'FOLLOW_UP', dataPointCount: 0 },
+    analysis: { mode: 'FOLLOW_UP', dataPointCount: 50 },
     tracking: { newDataPoints: 0 },
   })
 })

@@ -45,8 +45,8 @@ export type AlsoStore = (
   stored: { runId: string; analysisId: string },
 ) => Promise<void>
 
-/** A late sync that goes further back than this is history, not behavior to analyse. */
-const LATE_SYNC_MS = 90 * 86_400_000
+/** A late sync counts, whenever its points were recorded. */
+const OLDEST = new Date(0)
 /** More points than 90 days have minutes; of more the newest are analysed. */
 const MAX_POINTS = 200_000
 
@@ -109,7 +109,7 @@ export class AnalysisRuns {
           from,
           to: now,
           sinceRevision: latest?.dataRevision ?? dataRevision,
-          lateFrom: new Date(now.getTime() - LATE_SYNC_MS),
+          lateFrom: OLDEST,
           limit: MAX_POINTS,
         })
         const [previous] = latest ? await findAnalysesByIds(db, [latest.id]) : []

@@ -168,7 +168,13 @@ function levelIn({ windowDays: { values } }: MetricStatistics, entry: MetricEntr
   if (values.length < fewestLevelDays) return null
   const shareOf = (holds: (value: number) => boolean) => values.filter(holds).length / values.length
   const { goodDay, poorDay } = entry
-  const poor = poorDay ? shareOf(value => value < poorDay.below || value > poorDay.above) : 0
+  // Each side for itself: days of too little and days of too much are no level that most days are at.
+  const poor = poorDay
+    ? Math.max(
+        shareOf(value => value < poorDay.below),
+        shareOf(value => value > poorDay.above),
+      )
+    : 0
   const good = goodDay ? shareOf(value => value >= goodDay.from && value <= goodDay.to) : 0
   return {
     type: 'level',

@@ -22,7 +22,7 @@ export function summarise(
 }
 
 function whatWasRead(
-  { points, mode }: AnalysisInput,
+  { points, mode, window }: AnalysisInput,
   windowDays: number,
   metrics: readonly AnalysedMetric[],
   reading: ArchetypeReading,
@@ -33,9 +33,10 @@ function whatWasRead(
       ? 'No new data points have arrived since your last analysis, so what is usual for you stands as it was.'
       : `There are no data points of ${lastDaysText(windowDays)} yet to read for a ${reading.name}.`
   }
+  const late = points.filter(({ recordedAt }) => recordedAt <= window.from).length
   return (
     `Read for a ${reading.name}: ${countText(points.length, 'data point')} in ${countText(recorded, 'metric')} ` +
-    `from ${lastDaysText(windowDays)}.`
+    `from ${lastDaysText(windowDays)}${late > 0 ? `, ${late} of them recorded earlier and received since your last analysis` : ''}.`
   )
 }
 
