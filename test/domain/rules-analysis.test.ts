@@ -560,8 +560,8 @@ describe('a run', () => {
     const startedAt = performance.now()
     const { result } = await analyse(points, { days: 400 })
     clearInterval(timer)
-    // Measured at 0.4 s; a quadratic step over points instead of days takes minutes.
-    expect(performance.now() - startedAt).toBeLessThan(4_000)
+    // Takes 0.4 s alone; a quadratic step over points instead of days takes minutes, on whatever machine.
+    expect(performance.now() - startedAt).toBeLessThan(40_000)
     expect(turns).toBeGreaterThan(10)
     expect(result.dataPointCount).toBe(100_000)
   })
