@@ -197,7 +197,7 @@ test('every refusal has a code of the contract, and nothing of HTTP in it', asyn
 })
 
 test.each([
-  'TypeError: x is undefined\n    at resolve (/work/main/src/schema/user.ts:10:5)',
+  'TypeError: x is undefined\n    at resolve (/var/tributary/src/schema/user.ts:10:5)',
   'error: invalid input syntax for type uuid: "x"',
   'Invalid `prisma.$queryRaw()` invocation',
   'SELECT id FROM users WHERE id = $1',

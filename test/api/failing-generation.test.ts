@@ -106,7 +106,7 @@ test('a retryable failure says when, and until then nobody bothers the provider 
 })
 
 test('an unexpected error of the generator fails the run in our words, not in its own, and is not retryable', async () => {
-  failWith(new TypeError('cannot read /work/main/secrets of undefined'))
+  failWith(new TypeError('cannot read /var/tributary/secrets of undefined'))
   const answer = await requestAnalysis(gateway.url, await tokenOf('surprised'))
   expect(answer).toMatchObject({ __typename: 'GenerationFailedError', retryable: false, retryAt: null })
   expect(JSON.stringify(answer)).not.toContain('secrets')
