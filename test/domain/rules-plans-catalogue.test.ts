@@ -317,6 +317,7 @@ describe('what else is read from words', () => {
     expect(amountText('garlic', 4)).toBe('1 clove of garlic')
     expect(amountText('olive oil', 10)).toBe('¾ tbsp olive oil')
     expect(amountText('olive oil', 200)).toBe('200 g olive oil')
+    expect(amountText('spinach', 42.4)).toBe('42 g spinach')
     expect(amountText('milk', 248)).toBe('250 ml milk')
     expect(amountText('firm tofu', 162)).toBe('160 g firm tofu')
     expect(amountText('avocado', 100)).toBe('¾ avocado')

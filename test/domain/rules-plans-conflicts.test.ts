@@ -80,9 +80,9 @@ describe('preferences that exclude each other', () => {
     ],
     [{ macroProtein: 80 }, ['macroProtein'], /protein from \d+ to \d\d percent \(wanted: 80\)/],
     [
-      { dietType: 'vegan', macroProtein: 40, macroCarbs: 20, macroFat: 40 },
+      { dietType: 'vegan', macroProtein: 46, macroCarbs: 24, macroFat: 30 },
       ['dietType', 'macroProtein'],
-      /vegan give protein from \d+ to [123]\d percent \(wanted: 40\)\. One of these/,
+      /vegan give protein from \d+ to [123]\d percent \(wanted: 46\)\. One of these/,
     ],
     [{ calorieGoal: 5_500 }, ['calorieGoal'], /three meals gives about \d+ to \d{4} kcal; the goal is 5500/],
     [
@@ -108,6 +108,17 @@ describe('preferences that exclude each other', () => {
     const conflicts = conflictsOf(preferences)
     expect(conflicts.map(conflict => conflict.preferences.toSorted())).toEqual([names])
     expect(conflicts[0]?.message).toMatch(message)
+  })
+
+  it('name of a list the entries that matter', () => {
+    const preferences = {
+      dietType: 'vegan',
+      dietaryRestrictions: ['sesame', 'gluten', 'mustard', 'soy'],
+      prepComplexity: 15,
+    }
+    const [conflict] = conflictsOf(preferences)
+    expect(conflict?.message).toContain('vegan, without gluten, without soy and of complexity 15')
+    expect(conflict?.message).not.toMatch(/sesame|mustard/)
   })
 
   it('are told apart where they have nothing to do with each other', () => {

@@ -125,9 +125,9 @@ describe('a routine', () => {
   })
 
   it('takes times on both sides of midnight for near each other', async () => {
-    const points = daily('sleep_hours', 7.5, day => (day % 2 === 0 ? 23.9 : 0.1))
-    const wake = minutes(timeOf(await routine({ points }), /Wake/))
-    expect(Math.min(wake, 1_440 - wake)).toBeLessThanOrEqual(10)
+    const aroundMidnight = [-50, -40, -30, -20, 10, 60, 70, 80, 90]
+    const points = daily('sleep_hours', 7.5, day => (24 + (aroundMidnight[day] ?? 0) / 60) % 24, 9)
+    expect(timeOf(await routine({ points }), /Wake/)).toBe('00:10')
   })
 
   it('does not take a day that was recorded at midnight, or two days, for a time of waking', async () => {
@@ -178,6 +178,13 @@ describe('a routine', () => {
     expect(await titles(['coding_seconds', 'outliers'])).toContain('End of the working day')
     expect(await titles(['active_minutes', 'level'])).toContain('Session of strength')
     expect(await titles(['weight', 'trend'])).toEqual(plain)
+    const good = analysed([
+      ['mood', 'trend'],
+      ['steps', 'level'],
+      ['sleep_hours', 'trend'],
+    ])
+    const praised = JSON.parse(JSON.stringify(good.result).replaceAll('"bad"', '"good"')) as JsonValue
+    expect((await routine({ analysis: stored(praised) })).items).toEqual((await routine()).items)
     const uneven = await routine({ analysis: analysed([['sleep_hours', 'unevenness']]) })
     expect(uneven.items[0]?.description).toContain('weekends')
     expect(uneven.summary).not.toContain('short')
@@ -254,6 +261,14 @@ describe('a routine', () => {
     })
     expect(totals.metadata.observed).toMatchObject({ movement: null })
     expect(timeOf(totals, /^Movement/)).toBe('16:30')
+    const atNight = [...steady, ...daily('active_minutes', 40, 21.5), ...daily('coding_seconds', 9_000, 2)]
+    const odd = await routine({ archetype: 'SYSTEMATIC_IMPROVER', points: atNight })
+    expect(odd.metadata.observed).toMatchObject({ movement: null, workEnd: '02:00' })
+    expect(timeOf(odd, /End of the working day/)).toBeNull()
+    const sleepless = [...steady, ...daily('active_minutes', 40, 3)]
+    expect(timeOf(await routine({ archetype: 'SYSTEMATIC_IMPROVER', points: sleepless }), /^Movement/)).toBe(
+      '16:30',
+    )
     // The last session of work ends the working day.
     expect(timeOf(draft, /End of the working day/)).toBe('16:00')
   })
@@ -275,6 +290,11 @@ describe('a routine', () => {
     )
     expect(timeOf(draft, /Wake/)).toBe('07:00')
     expect((draft.metadata.notes as string[]).join()).toContain('does not go with your meal times')
+    // Eleven hours to the first of two meals is no day either; to an only meal it may be.
+    const points = daily('sleep_hours', 7.5, 2)
+    const late = await routine({ points }, { mealTimes: ['13:00', '18:30'] })
+    expect(timeOf(late, /Wake/)).toBe('12:30')
+    expect(timeOf(await routine({ points }, { mealTimes: ['13:00'] }), /Wake/)).toBe('02:00')
   })
 
   it('turns the day round for who eats at night', async () => {

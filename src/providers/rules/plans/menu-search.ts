@@ -48,7 +48,7 @@ const costs = {
 }
 
 /** How often a day is begun anew. More finds little better. */
-const starts = { first: 3, exchange: 3 }
+const starts = { first: 4, exchange: 5 }
 
 /** The menu, day after day, then the days that miss a target once more, exchanging dishes with other days. */
 export async function searchMenu(
@@ -85,7 +85,7 @@ function createSearch(question: MenuQuestion) {
   const previous = new Set(question.previousDishes.map(foldName))
   const known = dishes.map(recipe => ({
     isMain: recipe.kinds.includes('main'),
-    lead: recipe.ingredients[0]?.food,
+    lead: leadOf(recipe),
     wasInLastMenu: previous.has(foldName(recipe.title)),
     isUnliked: question.isLiked !== null && !question.isLiked(recipe),
   }))
@@ -158,6 +158,12 @@ function createSearch(question: MenuQuestion) {
   }
 
   return { ask, read, exchanges, exchange }
+}
+
+/** What makes the dish: its meat or fish, else the food that stands first. */
+function leadOf({ tags, ingredients }: Recipe): string | undefined {
+  const flesh = ['poultry', 'beef', 'lamb', 'pork', 'fish', 'shellfish'] as const
+  return flesh.find(tag => tags.has(tag)) ?? ingredients[0]?.food
 }
 
 async function pause(signal: AbortSignal): Promise<void> {

@@ -1,6 +1,7 @@
 import { type Recipe, readRecipe } from './recipe.ts'
 import { fishMains } from './recipes/fish-mains.ts'
 import { grainFreeMains } from './recipes/grain-free-mains.ts'
+import { leanMeals } from './recipes/lean-meals.ts'
 import { meatMains } from './recipes/meat-mains.ts'
 import { poultryMains } from './recipes/poultry-mains.ts'
 import { savouryBreakfasts } from './recipes/savoury-breakfasts.ts'
@@ -24,6 +25,7 @@ export const recipeCatalogue: readonly Recipe[] = [
   ...poultryMains,
   ...meatMains,
   ...grainFreeMains,
+  ...leanMeals,
   ...sweetSnacks,
   ...savourySnacks,
 ].map(readRecipe)

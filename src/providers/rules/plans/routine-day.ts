@@ -51,8 +51,8 @@ export function shapeDay(
       ? concerns.shortSleep
       : slept < shortSleepHours || (concerns.shortSleep && slept < longSleepHours)
   const usual = slept === null ? 0 : roundTo(15, slept * 60)
-  const need = Math.max(routine.sleepMinutes, Math.min(usual, longestNeed))
-  const sleepWanted = Math.min(longestNeed, need + (isShortOfSleep ? catchUpMinutes : 0))
+  const need = Math.max(routine.sleepMinutes, usual) + (isShortOfSleep ? catchUpMinutes : 0)
+  const sleepWanted = Math.min(longestNeed, need)
 
   const notes: string[] = []
   const { wake, wakeFrom } = chooseWake(rhythm.wake, mealTimes, routine.wake, notes)
