@@ -1,5 +1,6 @@
 import type { Config } from './config.ts'
 import { createCoordination } from './coordination/coordination.ts'
+import { createJobs } from './coordination/jobs.ts'
 import { OutboxRelay } from './coordination/outbox-relay.ts'
 import { createDatabaseClient } from './database/client.ts'
 import { migrate } from './database/migrate.ts'
@@ -40,6 +41,8 @@ export interface Gateway {
 }
 
 const MS_PER_MINUTE = 60_000
+/** Every queue of durable jobs, named by the use case that works on it. */
+const jobQueues: readonly string[] = []
 
 /** One instance. Several in one process share nothing but what their settings name. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
@@ -91,6 +94,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     })
     owners.push(() => coordination.close())
     const { runOnce, runWatch } = coordination
+    const jobs = await createJobs({ client, queues: jobQueues, logger })
+    owners.push(() => jobs.stop(0))
     const rules = {
       recentWindowMs: config.recentAnalysisMinutes * MS_PER_MINUTE,
       dataPointThreshold: config.dataPointThreshold,
@@ -160,8 +165,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const close = async () => {
       phase = 'draining'
       const deadlineMs = clock.nowMs() + config.shutdownTimeoutMs
+      const jobsStopped = jobs.stop(config.shutdownTimeoutMs / 2)
       // Half the time for the runs, which answer the requests that wait for them; what is left for the requests.
       await coordination.drain(config.shutdownTimeoutMs / 2)
+      await jobsStopped
       await http.close(Math.max(0, deadlineMs - clock.nowMs()))
       await closeAll()
     }

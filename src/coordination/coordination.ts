@@ -1,16 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { CHANGE_CHANNEL } from '../database/changes.ts'
 import type { DatabaseClient } from '../database/client.ts'
+import { RUN_CHANNEL } from '../database/leases.ts'
 import type { RunTransaction } from '../database/transaction.ts'
 import { createRedisRunEvents } from '../redis/run-events.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
+import { ChangeWakes } from './change-wakes.ts'
 import type { Leases } from './lease.ts'
 import { LeaseKeeper } from './lease-keeper.ts'
 import { Liveness } from './liveness.ts'
 import { LocalLeases } from './local-leases.ts'
 import { createLocks, type Locks } from './locks.ts'
 import { Pilot } from './pilot.ts'
+import { PinnedConnection } from './pinned-connection.ts'
 import { PostgresLeases } from './postgres-leases.ts'
 import { RunOnce } from './run-once.ts'
 import { RunWatch } from './run-watch.ts'
@@ -34,6 +38,8 @@ export interface Coordination {
   readonly runOnce: RunOnce
   readonly runWatch: RunWatch
   readonly locks: Locks
+  /** What changed in the database, on whichever instance. */
+  readonly changes: ChangeWakes
   readonly instance: number
   readonly connected: boolean
   /** Lets the runs of this instance finish, for `timeoutMs` at most, then leaves them to others. */
@@ -45,16 +51,28 @@ export interface Coordination {
 export async function createCoordination(options: CoordinationOptions): Promise<Coordination> {
   const { config, client, transaction, clock, logger, metrics } = options
   const distributed = config.coordination === 'distributed'
-  const liveness = new Liveness({
+  const changes = new ChangeWakes()
+  const session = {
     databaseUrl: options.databaseUrl,
     heartbeatMs: Math.max(500, config.leaseTtlMs / 3),
     clock,
     logger,
-    onWake: runId => runWatch.wake(runId),
+  }
+  const hearsChanges = { [CHANGE_CHANNEL]: (change: string) => changes.receive(change) }
+  const liveness = new Liveness({
+    ...session,
+    listeners: { ...hearsChanges, [RUN_CHANNEL]: runId => runWatch.wake(runId) },
     onReconnect: () => {
+      changes.wakeAll()
       runWatch.wakeAll()
       void keeper.renew()
     },
+  })
+  const listener = new PinnedConnection({
+    ...session,
+    name: 'listener',
+    listeners: hearsChanges,
+    onReconnect: () => changes.wakeAll(),
   })
   const leases: Leases = distributed
     ? new PostgresLeases({
@@ -86,16 +104,17 @@ export async function createCoordination(options: CoordinationOptions): Promise<
     generationTimeoutMs: config.generationTimeoutMs,
   })
   const runOnce = new RunOnce(pilot)
-  if (distributed) await liveness.start()
+  await (distributed ? liveness : listener).start()
   return {
     runOnce,
     runWatch,
     locks: createLocks({ clock, metrics }),
+    changes,
     get instance() {
       return liveness.instance
     },
     get connected() {
-      return !distributed || liveness.connected
+      return (distributed ? liveness : listener).connected
     },
     async drain(timeoutMs) {
       const timer = new AbortController()
@@ -108,7 +127,7 @@ export async function createCoordination(options: CoordinationOptions): Promise<
     async close() {
       pilot.handOverAll()
       redis?.close()
-      await liveness.close()
+      await (distributed ? liveness : listener).close()
     },
   }
 }

@@ -1,42 +1,25 @@
-import pg from 'pg'
-import { LIVENESS_LOCK_CLASS, RUN_CHANNEL } from '../database/leases.ts'
-import { backoffMs } from '../shared/backoff.ts'
-import type { Clock } from '../shared/clock.ts'
-import type { Logger } from '../shared/logger.ts'
-
-export interface LivenessOptions {
-  databaseUrl: string
-  /** How often the connection is asked whether it lives; an answer is waited for as long. */
-  heartbeatMs: number
-  clock: Clock
-  logger: Logger
-  onWake: (runId: string) => void
-  /** Messages may have been missed: everything must be read again. */
-  onReconnect: () => void
-}
-
-const RECONNECT = { baseMs: 100, maxMs: 2000 }
-const CONNECT_TIMEOUT_MS = 5000
+import type pg from 'pg'
+import { LIVENESS_LOCK_CLASS } from '../database/leases.ts'
+import { PinnedConnection, type PinnedConnectionOptions } from './pinned-connection.ts'
 
 /**
- * The pinned connection of an instance. Its session holds an advisory lock under the instance's number, which tells the
- * others, the moment it is free, that this instance is gone; and it LISTENs for what happens to runs.
+ * The life sign of an instance: a session that holds an advisory lock under the instance's number, which tells the
+ * others, the moment it is free, that this instance is gone.
  *
- * A connection that breaks is replaced, with growing waits and without end, and the new session takes the same lock: an
- * instance that lives through a restart of its database keeps its runs, unless somebody has taken them over, which
- * the fence tells. A provider's answer that is paid for is not thrown away for a broken connection.
+ * A new session takes the same lock: an instance that lives through a restart of its database keeps its runs, unless
+ * somebody has taken them over, which the fence tells. A provider's answer that is paid for is not thrown away for a
+ * broken connection.
  */
 export class Liveness {
-  readonly #options: LivenessOptions
-  #client: pg.Client | undefined
+  readonly #connection: PinnedConnection
   #instance = 0
-  #closed = false
-  #failures = 0
-  #cancelTimer: (() => void) | undefined
-  #connecting: Promise<void> | undefined
 
-  constructor(options: LivenessOptions) {
-    this.#options = options
+  constructor(options: Omit<PinnedConnectionOptions, 'name' | 'prepare'>) {
+    this.#connection = new PinnedConnection({
+      ...options,
+      name: 'liveness',
+      prepare: client => this.#takeLock(client),
+    })
   }
 
   /** The number of this instance, never given to another. */
@@ -45,107 +28,29 @@ export class Liveness {
   }
 
   get connected(): boolean {
-    return this.#client !== undefined
+    return this.#connection.connected
   }
 
-  async start(): Promise<void> {
-    await this.#connect()
-    this.#scheduleHeartbeat()
+  start(): Promise<void> {
+    return this.#connection.start()
   }
 
-  async close(): Promise<void> {
-    this.#closed = true
-    this.#cancelTimer?.()
-    await this.#connecting?.catch(() => {})
-    const client = this.#client
-    this.#client = undefined
-    await client?.end().catch(() => {})
+  close(): Promise<void> {
+    return this.#connection.close()
   }
 
-  async #connect(): Promise<void> {
-    const client = new pg.Client({
-      connectionString: this.#options.databaseUrl,
-      application_name: 'tributary-liveness',
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      query_timeout: this.#options.heartbeatMs,
-      keepAlive: true,
-    })
-    client.on('error', () => this.#lost(client))
-    client.on('end', () => this.#lost(client))
-    client.on('notification', message => {
-      if (message.payload) this.#options.onWake(message.payload)
-    })
-    try {
-      await client.connect()
-      if (this.#instance === 0) {
-        const { rows } = await client.query<{ number: number }>(
-          "SELECT nextval('instance_numbers')::int AS number",
-        )
-        this.#instance = rows[0]?.number ?? 0
-      }
-      // The session before may not have ended yet on the server: while it has not, nobody thinks that this instance is gone.
-      const { rows } = await client.query<{ locked: boolean }>(
-        'SELECT pg_try_advisory_lock($1, $2) AS locked',
-        [LIVENESS_LOCK_CLASS, this.#instance],
+  async #takeLock(client: pg.Client): Promise<void> {
+    if (this.#instance === 0) {
+      const { rows } = await client.query<{ number: number }>(
+        "SELECT nextval('instance_numbers')::int AS number",
       )
-      if (!rows[0]?.locked) throw new Error('the session before still holds the lock of this instance')
-      await client.query(`LISTEN ${RUN_CHANNEL}`)
-    } catch (error) {
-      client.removeAllListeners('end')
-      await client.end().catch(() => {})
-      throw error
+      this.#instance = rows[0]?.number ?? 0
     }
-    if (this.#closed) return client.end()
-    this.#client = client
-    this.#failures = 0
-  }
-
-  #lost(client: pg.Client): void {
-    if (this.#client !== client) return
-    this.#client = undefined
-    void client.end().catch(() => {})
-    if (this.#closed) return
-    this.#options.logger.warn({ instance: this.#instance }, 'the liveness connection was lost; reconnecting')
-    this.#reconnectSoon()
-  }
-
-  #reconnectSoon(): void {
-    this.#cancelTimer?.()
-    this.#failures++
-    this.#cancelTimer = this.#options.clock.setTimer(
-      () => {
-        this.#connecting = this.#connect().then(
-          () => {
-            this.#options.logger.info({ instance: this.#instance }, 'the liveness connection is back')
-            this.#scheduleHeartbeat()
-            this.#options.onReconnect()
-          },
-          error => {
-            if (this.#closed) return
-            this.#options.logger.warn(
-              { err: error, instance: this.#instance, failures: this.#failures },
-              'no liveness connection yet',
-            )
-            this.#reconnectSoon()
-          },
-        )
-      },
-      backoffMs(this.#failures, RECONNECT),
+    // The session before may not have ended yet on the server: while it has not, nobody thinks that this instance is gone.
+    const { rows } = await client.query<{ locked: boolean }>(
+      'SELECT pg_try_advisory_lock($1, $2) AS locked',
+      [LIVENESS_LOCK_CLASS, this.#instance],
     )
-  }
-
-  /** A connection that is cut off without a word is noticed by asking. */
-  #scheduleHeartbeat(): void {
-    this.#cancelTimer?.()
-    this.#cancelTimer = this.#options.clock.setTimer(async () => {
-      const client = this.#client
-      if (!client) return
-      try {
-        await client.query('SELECT 1')
-        if (this.#client === client && !this.#closed) this.#scheduleHeartbeat()
-      } catch {
-        this.#lost(client)
-      }
-    }, this.#options.heartbeatMs)
+    if (!rows[0]?.locked) throw new Error('the session before still holds the lock of this instance')
   }
 }

@@ -1,0 +1,127 @@
+import { fromPrisma, PgBoss } from 'pg-boss'
+import type { DatabaseClient } from '../database/client.ts'
+import type { Transaction } from '../database/transaction.ts'
+import type { JsonValue } from '../shared/json.ts'
+import type { Logger } from '../shared/logger.ts'
+
+/** Work that must be done although whoever ordered it may die: made in the transaction that makes it necessary. */
+export interface Jobs {
+  /**
+   * Part of the caller's transaction: the job is there when it commits, and only then. One of this instance's workers is
+   * woken after the commit; should nobody hear, a poll finds the job.
+   */
+  enqueue(transaction: Transaction, queue: string, payload: { [key: string]: JsonValue }): Promise<void>
+  /**
+   * Takes jobs of a queue, each by one worker of one instance at a time. A handler that throws is run again, with growing
+   * pauses, `MAX_RETRIES` times at most; so is the job of an instance that died, within half a minute. A job that ended may
+   * still be run again, when the word of its end was lost: handlers must be idempotent.
+   */
+  work<Payload>(queue: string, handler: JobHandler<Payload>, options: { concurrency: number }): Promise<void>
+  /** Takes no more jobs; waits for those at work, for `timeoutMs` at most, a second at least. Idempotent. */
+  stop(timeoutMs: number): Promise<void>
+}
+
+export type JobHandler<Payload> = (
+  payload: Payload,
+  run: {
+    /** Aborts when the job is lost to another instance. */
+    signal: AbortSignal
+    /** When it fails now, it is not run again. */
+    lastTry: boolean
+  },
+) => Promise<void>
+
+const MAX_RETRIES = 8
+/** The first pause; it doubles. */
+const RETRY_DELAY_S = 1
+const LONGEST_RETRY_DELAY_S = 60
+/** The least that the library takes: an instance that is silent for so long has lost its jobs. */
+const HEARTBEAT_S = 10
+/** How often the heartbeats are looked at. */
+const SUPERVISE_S = 5
+/** Jobs of other instances' transactions, and those whose wake was lost. */
+const POLL_S = 1
+/** Longer than any generation with all its retries. */
+const LONGEST_JOB_S = 3600
+
+/**
+ * pg-boss on the gateway's own pool, in a schema of its own that it creates and upgrades at start. Its completion is not
+ * fenced: what a handler does must be, or be idempotent.
+ */
+export async function createJobs(options: {
+  client: DatabaseClient
+  queues: readonly string[]
+  logger: Logger
+}): Promise<Jobs> {
+  const { client, logger } = options
+  const boss = new PgBoss({
+    db: { executeSql: (text, values) => client.pool.query(text, values) },
+    schema: 'tributary_jobs',
+    schedule: false,
+    registerInstance: false,
+    superviseIntervalSeconds: SUPERVISE_S,
+    monitorIntervalSeconds: SUPERVISE_S,
+    // Jobs are few and short-lived; autovacuum is enough.
+    reindex: false,
+    monitorVacuum: false,
+  })
+  let away = false
+  // While the database is away, each poll would tell of it.
+  boss.on('error', error => {
+    if (!away) logger.warn({ err: error }, 'jobs cannot be read; they are kept and read later')
+    away = true
+  })
+  await boss.start()
+  for (const queue of options.queues) {
+    await boss.createQueue(queue, {
+      retryLimit: MAX_RETRIES,
+      retryDelay: RETRY_DELAY_S,
+      retryBackoff: true,
+      retryDelayMax: LONGEST_RETRY_DELAY_S,
+      heartbeatSeconds: HEARTBEAT_S,
+      expireInSeconds: LONGEST_JOB_S,
+    })
+    // Reads what the library keeps of a queue now: later, inside a transaction, it would take a second connection.
+    await boss.getQueue(queue)
+  }
+  const workerByQueue = new Map<string, string>()
+  let stopped: Promise<void> | undefined
+  return {
+    async enqueue(transaction, queue, payload) {
+      const id = await boss.send(queue, payload, { db: fromPrisma(transaction.prisma) })
+      if (id === null) throw new Error(`no job of ${queue} was made`)
+      transaction.afterCommit(() => {
+        const worker = workerByQueue.get(queue)
+        if (worker) boss.notifyWorker(worker)
+      })
+    },
+    async work<Payload>(
+      queue: string,
+      handler: JobHandler<Payload>,
+      { concurrency }: { concurrency: number },
+    ) {
+      const worker = await boss.work(
+        queue,
+        {
+          pollingIntervalSeconds: POLL_S,
+          batchSize: 1,
+          localConcurrency: concurrency,
+          includeMetadata: true,
+        },
+        async ([job]) => {
+          away = false
+          if (!job) return
+          await handler(job.data as Payload, {
+            signal: job.signal,
+            lastTry: job.retryCount >= job.retryLimit,
+          })
+        },
+      )
+      workerByQueue.set(queue, worker)
+    },
+    stop(timeoutMs) {
+      stopped ??= boss.stop({ close: false, graceful: true, timeout: timeoutMs })
+      return stopped
+    },
+  }
+}
