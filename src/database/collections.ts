@@ -1,0 +1,133 @@
+import type { JsonValue } from '../shared/json.ts'
+import type { Queryable } from './client.ts'
+
+/** The text search configurations of documents; a query is read by each, and compared with the documents of its own. */
+export type DocumentLanguage = 'english' | 'italian'
+
+export interface NewDocument {
+  documentId: string
+  text: string
+  metadata: JsonValue
+  language: DocumentLanguage
+}
+
+export interface SearchHitRow {
+  documentId: string
+  text: string
+  /** HTML: passages of the text, escaped, with what was found in <b>. */
+  snippet: string
+  /** 0 to 1; higher is better, and to be compared within one answer alone. */
+  score: number
+  metadata: JsonValue
+}
+
+/** Of a collection's documents in one language: a lexeme beside their words, so that one index finds both at once. */
+const SCOPE = (collectionId: string, language: string) => `${collectionId}::text || ':' || ${language}`
+
+const LOCK = {
+  name: 'collections-lock',
+  text: `
+    INSERT INTO collections (name) VALUES ($1)
+    ON CONFLICT (name) DO UPDATE SET name = excluded.name
+    RETURNING id`,
+}
+/** Locks the collection's row, made on first sight, until the transaction ends. @returns its id. */
+export async function lockCollection(db: Queryable, name: string): Promise<string> {
+  const [row] = await db.query<{ id: string }>(LOCK, [name])
+  if (!row) throw new Error('an upsert returned no row')
+  return row.id
+}
+
+const UPSERT_DOCUMENTS = {
+  name: 'documents-upsert',
+  text: `
+    INSERT INTO documents (collection_id, document_id, text, metadata, language, search)
+    SELECT $1::uuid, new."documentId", new.text, coalesce(new.metadata, 'null'), new.language,
+      to_tsvector(new.language::regconfig, new.text) || array_to_tsvector(ARRAY[${SCOPE('$1::uuid', 'new.language')}])
+    FROM jsonb_to_recordset($2::jsonb) AS new ("documentId" text, text text, metadata jsonb, language text)
+    LEFT JOIN documents old ON old.collection_id = $1::uuid AND old.document_id = new."documentId"
+    -- What is there already costs no new row, and no new entries of the index.
+    WHERE old.document_id IS NULL
+      OR (old.text, old.metadata, old.language) IS DISTINCT FROM (new.text, coalesce(new.metadata, 'null'), new.language)
+    ON CONFLICT (collection_id, document_id) DO UPDATE
+      SET text = excluded.text, metadata = excluded.metadata, language = excluded.language, search = excluded.search`,
+}
+/** Under the collection's lock; each documentId at most once. A metadata of null is stored as JSON's null. */
+export async function upsertDocuments(
+  db: Queryable,
+  collectionId: string,
+  documents: readonly NewDocument[],
+): Promise<void> {
+  await db.query(UPSERT_DOCUMENTS, [collectionId, JSON.stringify(documents)])
+}
+
+const DELETE_OTHER_DOCUMENTS = {
+  name: 'documents-delete-others',
+  text: `
+    DELETE FROM documents WHERE collection_id = $1::uuid
+      AND document_id NOT IN (SELECT value FROM jsonb_array_elements_text($2::jsonb))`,
+}
+/** Under the collection's lock: keeps these documents and no other. */
+export async function deleteOtherDocuments(
+  db: Queryable,
+  collectionId: string,
+  documentIds: readonly string[],
+): Promise<void> {
+  await db.query(DELETE_OTHER_DOCUMENTS, [collectionId, JSON.stringify(documentIds)])
+}
+
+const COMPLETE = {
+  name: 'collections-complete-ingestion',
+  text: `
+    UPDATE collections SET version = version + 1, updated_at = clock_timestamp(),
+      document_count = (SELECT count(*) FROM documents WHERE collection_id = $1::uuid)
+    WHERE id = $1::uuid
+    RETURNING version, document_count AS "documentCount"`,
+}
+/** The last statement of an ingestion: the next version is what its transaction commits. */
+export async function completeIngestion(
+  db: Queryable,
+  collectionId: string,
+): Promise<{ version: number; documentCount: number }> {
+  const [row] = await db.query<{ version: number; documentCount: number }>(COMPLETE, [collectionId])
+  if (!row) throw new Error('the collection is gone')
+  return row
+}
+
+/** Passages of some ten to thirty words around what was found, as ts_headline knows to choose them. */
+const HEADLINE = 'MaxFragments=2, MinWords=10, MaxWords=30, FragmentDelimiter=" … "'
+
+const SEARCH = {
+  name: 'documents-search',
+  text: `
+    WITH hit AS (
+      SELECT d.document_id, d.text, d.metadata, d.language::regconfig AS language, q.query,
+        -- 1: a long text is not better for being long; 32: from 0 to 1.
+        ts_rank_cd(d.search, q.query, 1 | 32) AS score
+      FROM collections c
+      CROSS JOIN (VALUES
+        ('english', websearch_to_tsquery('english', $2)), ('italian', websearch_to_tsquery('italian', $2))
+      ) AS q (language, query)
+      JOIN documents d
+        ON d.search @@ (quote_literal(${SCOPE('c.id', 'q.language')})::tsquery && q.query)
+        AND d.collection_id = c.id AND d.language = q.language
+      WHERE c.name = $1 AND numnode(q.query) > 0
+      ORDER BY score DESC, d.document_id LIMIT $3::int
+    )
+    SELECT document_id AS "documentId", text, metadata, score::float8 AS score,
+      -- Characters that no text holds mark what was found, so that all else can be made harmless first.
+      replace(replace(replace(replace(replace(
+        ts_headline(language, text, query, 'StartSel=' || chr(2) || ', StopSel=' || chr(3) || ', ${HEADLINE}'),
+        '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), chr(2), '<b>'), chr(3), '</b>') AS snippet
+    FROM hit ORDER BY hit.score DESC, document_id`,
+}
+/**
+ * The best documents of a collection's last completed ingestion, best first; none of one that does not exist. The query is
+ * what web users type: words, "phrases", or, -without. One statement, so one version from first to last.
+ */
+export function searchCollection(
+  db: Queryable,
+  { collection, query, limit }: { collection: string; query: string; limit: number },
+): Promise<SearchHitRow[]> {
+  return db.query<SearchHitRow>(SEARCH, [collection, query, limit])
+}

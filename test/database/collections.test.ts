@@ -1,0 +1,135 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createDatabaseClient, type DatabaseClient } from '../../src/database/client.ts'
+import {
+  completeIngestion,
+  deleteOtherDocuments,
+  lockCollection,
+  type NewDocument,
+  searchCollection,
+  upsertDocuments,
+} from '../../src/database/collections.ts'
+import { createRunTransaction, type RunTransaction } from '../../src/database/transaction.ts'
+import { createLogger } from '../../src/shared/logger.ts'
+import { createMetrics } from '../../src/shared/metrics.ts'
+import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
+
+let database: TestDatabase
+let client: DatabaseClient
+let transaction: RunTransaction
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  const logger = createLogger({ level: 'silent', format: 'json' })
+  const metrics = createMetrics()
+  client = createDatabaseClient({ url: database.url, poolSize: 4, lockTimeoutMs: 5000, logger, metrics })
+  transaction = createRunTransaction(client, { logger, metrics })
+})
+afterAll(async () => {
+  await client?.close()
+  await database?.drop()
+})
+
+const english = (documentId: string, text: string): NewDocument => ({
+  documentId,
+  text,
+  metadata: { from: documentId },
+  language: 'english',
+})
+const italian = (documentId: string, text: string): NewDocument => ({
+  ...english(documentId, text),
+  language: 'italian',
+})
+
+function ingest(name: string, documents: readonly NewDocument[], replace = false) {
+  return transaction('test-ingest', async tx => {
+    const id = await lockCollection(tx, name)
+    if (replace)
+      await deleteOtherDocuments(
+        tx,
+        id,
+        documents.map(document => document.documentId),
+      )
+    await upsertDocuments(tx, id, documents)
+    return completeIngestion(tx, id)
+  })
+}
+
+const search = (collection: string, query: string, limit = 10) =>
+  searchCollection(client, { collection, query, limit })
+const found = async (collection: string, query: string) =>
+  (await search(collection, query)).map(hit => hit.documentId)
+
+test('a hit carries its document, what was found in bold, and a score from 0 to 1', async () => {
+  await ingest('hits', [english('soup', 'A soup of red lentils'), english('cake', 'A cake')])
+  const hits = await search('hits', 'lentil')
+  expect(hits).toEqual([
+    {
+      documentId: 'soup',
+      text: 'A soup of red lentils',
+      snippet: expect.stringContaining('red <b>lentils</b>'),
+      score: expect.any(Number),
+      metadata: { from: 'soup' },
+    },
+  ])
+  expect(hits[0]?.score).toBeGreaterThan(0)
+  expect(hits[0]?.score).toBeLessThanOrEqual(1)
+})
+
+test('each document is read in its own language', async () => {
+  await ingest('languages', [
+    english('en', 'Running shoes for runners'),
+    italian('it', 'Scarpe da corsa per corridori'),
+  ])
+  expect(await found('languages', 'run')).toEqual(['en'])
+  expect(await found('languages', 'scarpa')).toEqual(['it'])
+  expect(await found('languages', 'scarpa or run')).toHaveLength(2)
+})
+
+test('phrases, or, and exclusion are understood as web users type them', async () => {
+  await ingest('queries', [
+    english('red', 'red lentil soup'),
+    english('green', 'green lentil salad, nothing red'),
+    english('cake', 'chocolate cake'),
+  ])
+  expect(await found('queries', '"red lentil"')).toEqual(['red'])
+  expect((await found('queries', 'salad OR cake')).toSorted()).toEqual(['cake', 'green'])
+  expect(await found('queries', 'lentil -salad')).toEqual(['red'])
+  expect(await found('queries', 'lentil -"green lentil"')).toEqual(['red'])
+})
+
+test('words of no meaning and signs alone find nothing', async () => {
+  await ingest('empty-queries', [english('a', 'the soup of the day'), italian('b', 'la zuppa del giorno')])
+  for (const query of ['the', 'della', '', '"', '-', ':*&|!()', "'", '\\', '<->']) {
+    expect(await found('empty-queries', query)).toEqual([])
+  }
+})
+
+test('a snippet holds no HTML of the text', async () => {
+  await ingest('markup', [english('a', 'Fish & chips <script>alert(1)</script> at 3 < 4 with vinegar')])
+  const [hit] = await search('markup', 'vinegar')
+  expect(hit?.snippet).toContain('&amp;')
+  expect(hit?.snippet).toContain('<b>vinegar</b>')
+  expect(hit?.snippet.replaceAll(/<\/?b>/g, '')).not.toMatch(/[<>]/)
+})
+
+test('an ingestion raises the version by one and counts what is there; replacing leaves nothing else', async () => {
+  expect(await ingest('versions', [english('a', 'apple'), english('b', 'bread')])).toEqual({
+    version: 1,
+    documentCount: 2,
+  })
+  expect(await ingest('versions', [english('b', 'brown bread'), english('c', 'cheese')])).toEqual({
+    version: 2,
+    documentCount: 3,
+  })
+  expect(await found('versions', 'brown')).toEqual(['b'])
+  expect(await ingest('versions', [english('c', 'cheddar')], true)).toEqual({ version: 3, documentCount: 1 })
+  expect(await found('versions', 'apple OR bread OR cheese')).toEqual([])
+  expect(await found('versions', 'cheddar')).toEqual(['c'])
+})
+
+test('a collection does not find the documents of another, and one that does not exist finds none', async () => {
+  await ingest('mine', [english('a', 'a walk in the park')])
+  await ingest('yours', [english('b', 'a walk on the beach')])
+  expect(await found('mine', 'walk')).toEqual(['a'])
+  expect(await found('nobodys', 'walk')).toEqual([])
+})
