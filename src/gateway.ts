@@ -7,6 +7,10 @@ import { migrate } from './database/migrate.ts'
 import { createRunTransaction } from './database/transaction.ts'
 import { createAnalysisPath } from './domain/analyses/analysis-path.ts'
 import { RequestAnalysis } from './domain/analyses/request-analysis.ts'
+import { INTERVIEW_PROMPT_QUEUE } from './domain/interviews/enhance-interview.ts'
+import { findPassages } from './domain/interviews/find-passages.ts'
+import { startInterviews } from './domain/interviews/interviews.ts'
+import { RunConsistencyCheck } from './domain/operations/run-consistency-check.ts'
 import { GeneratePlan } from './domain/plans/generate-plan.ts'
 import { createGraphqlServer } from './http/graphql-server.ts'
 import { coordinationHealth, databaseAnswers, type Phase, recentAnalysisHealth } from './http/health.ts'
@@ -42,7 +46,7 @@ export interface Gateway {
 
 const MS_PER_MINUTE = 60_000
 /** Every queue of durable jobs, named by the use case that works on it. */
-const jobQueues: readonly string[] = []
+const jobQueues = [INTERVIEW_PROMPT_QUEUE]
 
 /** One instance. Several in one process share nothing but what their settings name. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
@@ -119,16 +123,32 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     })
     owners.push(() => outbox.close())
     outbox.wake()
+    const eventsCommitted = () => outbox.wake()
     const generatePlan = new GeneratePlan({
       db: client,
       runOnce,
       generator,
       analyses: createAnalysisPath({ db: client, requestAnalysis, rules }),
       recentWindowMs: rules.recentWindowMs,
-      eventsCommitted: () => outbox.wake(),
+      eventsCommitted,
       logger,
       metrics,
     })
+    const interviews = await startInterviews({
+      db: client,
+      transaction,
+      runOnce,
+      jobs,
+      changes: coordination.changes,
+      generator,
+      findPassages: (collection, topic) => findPassages(client, collection, topic),
+      deadlineMs: config.interviewEnhanceDeadlineMs,
+      eventsCommitted,
+      clock,
+      logger,
+      metrics,
+    })
+    owners.push(() => interviews.close())
     const services: Services = {
       db: client,
       transaction,
@@ -136,6 +156,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       runWatch,
       requestAnalysis,
       generatePlan,
+      createInterview: interviews.createInterview,
+      moveInterview: interviews.moveInterview,
+      deliverPrompts: interviews.deliverPrompts,
+      interviewFeed: interviews.feed,
+      runConsistencyCheck: new RunConsistencyCheck({
+        db: client,
+        transaction,
+        interviewDeadlineMs: config.interviewEnhanceDeadlineMs,
+        eventsCommitted,
+        now,
+        metrics,
+      }),
       dataPointThreshold: config.dataPointThreshold,
       now,
       logger,

@@ -16,7 +16,8 @@ export interface ChangeFeedOptions<Row> {
    * for all. The counter is the key's own, raised under its row's lock, so that a row can never appear below a cursor.
    */
   read(requests: readonly FeedRequest[]): Promise<Row[][]>
-  cursorOf(row: Row): number
+  /** The counter of a row, by the key that it is read for. */
+  cursorOf(row: Row, key: string): number
   clock: Clock
   logger: Logger
   random?: () => number
@@ -114,7 +115,7 @@ export class ChangeFeed<Row> implements ChangeListener {
     while (!follower.ended) {
       const row = follower.page.shift()
       if (row !== undefined) {
-        follower.after = this.#options.cursorOf(row)
+        follower.after = this.#options.cursorOf(row, follower.key)
         return { done: false, value: row }
       }
       if (follower.dirty) {

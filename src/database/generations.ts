@@ -48,3 +48,15 @@ const FIND = {
 export function findGenerationsByIds(db: Queryable, ids: readonly string[]): Promise<GenerationRow[]> {
   return db.query<GenerationRow>(FIND, [JSON.stringify(ids)])
 }
+
+const FIND_RUNNING = {
+  name: 'generations-find-running',
+  text: `
+    SELECT ${COLUMNS}, false AS abandoned
+    FROM leases l JOIN generations g ON g.id = l.run_id
+    WHERE l.state = 'RUNNING' ORDER BY g.started_at, g.id LIMIT $1::int`,
+}
+/** Runs in flight on every instance, the oldest first. */
+export function findRunningGenerations(db: Queryable, limit: number): Promise<GenerationRow[]> {
+  return db.query<GenerationRow>(FIND_RUNNING, [limit])
+}

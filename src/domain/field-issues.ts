@@ -27,3 +27,16 @@ export function plainText({ min, max }: { min: number; max: number }) {
     .max(max, expected)
     .refine(text => !UNPRINTABLE.test(text), 'expected text without control characters')
 }
+
+/** Controls that no text has, other than tabs and line ends, and halves of surrogate pairs. */
+const UNREADABLE = /(?![\t\n\r])\p{Cc}|\p{Cs}/u
+
+/** Text of any number of lines that PostgreSQL and JSON can both hold. */
+export function longText({ min, max }: { min: number; max: number }) {
+  const expected = `expected ${min} to ${max} characters`
+  return z
+    .string()
+    .min(min, expected)
+    .max(max, expected)
+    .refine(text => !UNREADABLE.test(text), 'expected text without control characters')
+}

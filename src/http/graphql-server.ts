@@ -4,10 +4,11 @@ import { resolveUser } from '../domain/users/resolve-user.ts'
 import type { Context, Services } from '../schema/context.ts'
 import { createLoaders } from '../schema/loaders.ts'
 import { schema } from '../schema/schema.ts'
-import { processEventStream } from './event-stream.ts'
+import { EVENT_ID, processEventStream } from './event-stream.ts'
 import { renderGraphiqlPage } from './graphiql-page.ts'
 import { maskError } from './mask-error.ts'
-import { TokenError, type VerifyToken } from './token.ts'
+import { endAt } from './subscription-end.ts'
+import { TokenError, type VerifiedToken, type VerifyToken } from './token.ts'
 
 /** 10,000 data points of the longest form fit. */
 export const MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -50,28 +51,42 @@ export function createGraphqlServer(options: {
         ? {
             origin,
             methods: ['GET', 'POST'],
-            allowedHeaders: ['authorization', 'content-type', 'x-request-id'],
+            allowedHeaders: ['authorization', 'content-type', 'last-event-id', 'x-request-id'],
             maxAge: 600,
           }
         : false
     },
-    context: async (initial: YogaInitialContext & ServerContext): Promise<Context> => ({
-      services,
-      requestId: initial.requestId,
-      viewer: await authenticate(initial.authorization),
-      ...(initial.request?.signal && { signal: initial.request.signal }),
-      loaders: createLoaders(services),
-    }),
+    context: async (initial: YogaInitialContext & ServerContext): Promise<Context> => {
+      const lastEventId = initial.request?.headers.get('last-event-id')
+      return {
+        services,
+        requestId: initial.requestId,
+        ...(await authenticate(initial.authorization)),
+        ...(initial.request?.signal && { signal: initial.request.signal }),
+        ...(lastEventId && { lastEventId }),
+        loaders: createLoaders(services),
+      }
+    },
     maskedErrors: false,
-    plugins: [refuseForms, refuseBrokenParameters, eventStreams, errorCodes(services), observe(services)],
+    plugins: [
+      refuseForms,
+      refuseBrokenParameters,
+      eventStreams,
+      subscriptions,
+      errorCodes(services),
+      observe(services),
+    ],
   })
 
-  async function authenticate(authorization: string | undefined): Promise<Context['viewer']> {
-    if (authorization === undefined) return null
+  async function authenticate(
+    authorization: string | undefined,
+  ): Promise<Pick<Context, 'viewer' | 'tokenExpiresAt'>> {
+    if (authorization === undefined) return { viewer: null }
     const [, token] = /^Bearer +(\S+)$/i.exec(authorization) ?? []
     try {
       if (!token) throw new TokenError('The authorization is malformed: expected Bearer <token>.')
-      return await resolveUser(services.db, await verifyToken(token))
+      const { principal, expiresAt }: VerifiedToken = await verifyToken(token)
+      return { viewer: await resolveUser(services.db, principal), tokenExpiresAt: expiresAt }
     } catch (error) {
       if (!(error instanceof TokenError)) throw error
       throw new GraphQLError(error.message, {
@@ -125,6 +140,29 @@ const eventStreams: Plugin = {
     if (request.headers.get('accept')?.includes('text/event-stream'))
       setResultProcessor(processEventStream, 'text/event-stream')
   },
+}
+
+/** A subscription lives no longer than the token that it was opened with; each of its events may have an id of its own. */
+const subscriptions: Plugin = {
+  onSubscribe: ({ args }) => ({
+    onSubscribeResult: ({ result, setResult }) => {
+      if (!isAsyncIterable(result)) return
+      const context = args.contextValue as unknown as Context
+      if (context.tokenExpiresAt)
+        setResult(endAt(result as AsyncIterable<ExecutionResult>, context.tokenExpiresAt, tokenExpired))
+      return {
+        onNext: ({ result, setResult }) => {
+          const { eventId } = context
+          if (eventId !== undefined) setResult({ ...result, [EVENT_ID]: eventId } as ExecutionResult)
+        },
+      }
+    },
+  }),
+}
+
+function tokenExpired(): ExecutionResult {
+  const message = 'The token has expired: get a new one and subscribe again.'
+  return { errors: [new GraphQLError(message, { extensions: { code: 'UNAUTHENTICATED' } })] }
 }
 
 /** Every error that leaves the gateway has a code of the contract. */

@@ -45,10 +45,18 @@ const ASYMMETRIC = [
 /** An address of the identity provider that does not answer must not hold every request. */
 const JWKS_TIMEOUT_MS = 5000
 
+/** What a Date can hold. */
+const LAST_INSTANT_MS = 8.64e15
+
 /** Text that PostgreSQL cannot hold is in no honest token. */
 const UNSTORABLE = /[\0\p{Cs}]/u
 
-export type VerifyToken = (token: string) => Promise<Principal>
+export interface VerifiedToken {
+  principal: Principal
+  expiresAt: Date
+}
+
+export type VerifyToken = (token: string) => Promise<VerifiedToken>
 
 /** @returns what turns a token into a principal. It throws TokenError for a token that must not be trusted. */
 export function createVerifyToken(options: TokenOptions): VerifyToken {
@@ -89,10 +97,14 @@ export function createVerifyToken(options: TokenOptions): VerifyToken {
     if ([sub, email, iss].some(text => UNSTORABLE.test(text)))
       throw new TokenError('The token does not fit: a claim has characters that no id has.')
     return {
-      issuer: iss,
-      subject: sub,
-      email,
-      roles: (['ADMIN', 'SERVICE'] as const).filter(role => roles.includes(role)),
+      principal: {
+        issuer: iss,
+        subject: sub,
+        email,
+        roles: (['ADMIN', 'SERVICE'] as const).filter(role => roles.includes(role)),
+      },
+      // Without it the token has been refused above.
+      expiresAt: new Date(Math.min((payload.exp ?? 0) * 1000, LAST_INSTANT_MS)),
     }
   }
 }

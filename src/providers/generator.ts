@@ -1,5 +1,6 @@
 import type { Archetype } from '../shared/archetype.ts'
 import type { JsonValue } from '../shared/json.ts'
+import type { InterviewPromptGenerator } from './interview-prompt.ts'
 import type { PlanGenerator } from './plan.ts'
 
 /** INITIAL: the first analysis of a user and archetype. FOLLOW_UP: a later one. */
@@ -54,7 +55,7 @@ export interface GenerationContext {
  * for, and never made inside a database transaction.
  * @throws GenerationError where the provider failed; any other error is treated as not retryable.
  */
-export interface Generator extends PlanGenerator {
+export interface Generator extends PlanGenerator, InterviewPromptGenerator {
   readonly name: string
   /**
    * How long a generation may take in all, where one provider call may take `callTimeoutMs`: retries and corrections come

@@ -1,9 +1,15 @@
 import { GraphQLError } from 'graphql'
+import type { ChangeFeed } from '../coordination/change-feed.ts'
 import type { RunOnce } from '../coordination/run-once.ts'
 import type { RunWatch } from '../coordination/run-watch.ts'
 import type { DatabaseClient } from '../database/client.ts'
+import type { InterviewChangeRow } from '../database/interview-changes.ts'
 import type { RunTransaction } from '../database/transaction.ts'
 import type { RequestAnalysis } from '../domain/analyses/request-analysis.ts'
+import type { CreateInterview } from '../domain/interviews/create-interview.ts'
+import type { DeliverPrompts } from '../domain/interviews/deliver-prompts.ts'
+import type { MoveInterview } from '../domain/interviews/move-interview.ts'
+import type { RunConsistencyCheck } from '../domain/operations/run-consistency-check.ts'
 import type { GeneratePlan } from '../domain/plans/generate-plan.ts'
 import type { Role, Viewer } from '../domain/users/resolve-user.ts'
 import type { Logger } from '../shared/logger.ts'
@@ -18,6 +24,11 @@ export interface Services {
   readonly runWatch: RunWatch
   readonly requestAnalysis: RequestAnalysis
   readonly generatePlan: GeneratePlan
+  readonly createInterview: CreateInterview
+  readonly moveInterview: MoveInterview
+  readonly deliverPrompts: DeliverPrompts
+  readonly interviewFeed: ChangeFeed<InterviewChangeRow>
+  readonly runConsistencyCheck: RunConsistencyCheck
   readonly dataPointThreshold: number
   readonly now: () => Date
   readonly logger: Logger
@@ -29,8 +40,13 @@ export interface Context {
   readonly services: Services
   readonly requestId: string
   readonly viewer: Viewer | null
+  readonly tokenExpiresAt?: Date
   /** Aborts when the client leaves. */
   readonly signal?: AbortSignal
+  /** Of a client that resumes an event stream: the id of the last event that it has seen. */
+  readonly lastEventId?: string
+  /** The id of the event that is being made, where the subscription gives its own. */
+  eventId?: string
   /** New for each request, and for each event of a subscription: a loader that lives on serves stale rows. */
   loaders: Loaders
 }

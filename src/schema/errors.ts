@@ -53,6 +53,15 @@ export function invalidInput(issues: FieldIssue[]): InvalidInput {
   return { __typename: 'InvalidInputError', code: 'INVALID_INPUT', message, issues }
 }
 
+export const NotFoundError = builder
+  .objectRef<ExpectedError<'NotFoundError'>>('NotFoundError')
+  .implement({ interfaces: [ErrorInterface] })
+/** @param what as `interview` */
+export function notFound(what: string): ExpectedError<'NotFoundError'> {
+  const message = `There is no ${what} with this id.`
+  return { __typename: 'NotFoundError', code: 'NOT_FOUND', message }
+}
+
 export const IdempotencyKeyReusedError = builder
   .objectRef<ExpectedError<'IdempotencyKeyReusedError'>>('IdempotencyKeyReusedError')
   .implement({ interfaces: [ErrorInterface] })
@@ -69,11 +78,14 @@ export const UnavailableError = builder.objectRef<Unavailable>('UnavailableError
   interfaces: [ErrorInterface],
   fields: t => ({ retryAt: t.expose('retryAt', { type: 'DateTime', nullable: true }) }),
 })
-export function unavailable(retryAt: Date | null): Unavailable {
+/** A database that is away is back within seconds, or not soon. */
+const RETRY_UNAVAILABLE_MS = 1000
+
+export function unavailable(now: Date): Unavailable {
   return {
     __typename: 'UnavailableError',
     code: 'UNAVAILABLE',
     message: 'Tributary cannot reach its database; try again in a moment.',
-    retryAt,
+    retryAt: new Date(now.getTime() + RETRY_UNAVAILABLE_MS),
   }
 }

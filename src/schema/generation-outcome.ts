@@ -56,9 +56,6 @@ type NotMade =
   | { type: 'idempotency-key-reused' }
   | { type: 'unavailable' }
 
-/** A database that is away is back within seconds, or not soon. */
-const RETRY_UNAVAILABLE_MS = 1000
-
 /** The union's member for an outcome without a result; the same for all mutations that generate. */
 export async function notMade(outcome: NotMade, context: Context) {
   switch (outcome.type) {
@@ -74,6 +71,6 @@ export async function notMade(outcome: NotMade, context: Context) {
     case 'idempotency-key-reused':
       return idempotencyKeyReused()
     case 'unavailable':
-      return unavailable(new Date(context.services.now().getTime() + RETRY_UNAVAILABLE_MS))
+      return unavailable(context.services.now())
   }
 }

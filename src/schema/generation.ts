@@ -77,6 +77,10 @@ async function loadResult(kind: GenerationRow['kind'], id: string, context: Cont
       const plan = await context.loaders.plan.load(id)
       return plan && { ...plan, __typename: 'Plan' }
     }
+    case 'INTERVIEW_PROMPT': {
+      const prompt = await context.loaders.enhancedPrompt.load(id)
+      return prompt && { ...prompt, __typename: 'EnhancedPrompt' }
+    }
     default:
       return null
   }

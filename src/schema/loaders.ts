@@ -10,6 +10,13 @@ import {
   type InsightRow,
 } from '../database/analyses.ts'
 import type { DatabaseClient } from '../database/client.ts'
+import { findInterviewHistory, type InterviewChangeRow } from '../database/interview-changes.ts'
+import {
+  type EnhancedPromptRow,
+  findPromptsByIds,
+  findPromptsByInterviewIds,
+} from '../database/interview-prompts.ts'
+import { countInterviews, findInterviewsByIds, type InterviewStatus } from '../database/interviews.ts'
 import {
   countPlans,
   findLatestPlan,
@@ -104,6 +111,22 @@ export function createLoaders({
     latestPlan: each<OfArchetype & { kind: PlanRow['kind'] }, PlanRow | null>(
       'latestPlan',
       async ({ userId, kind, archetype }) => (await findLatestPlan(db, userId, kind, archetype)) ?? null,
+    ),
+    interview: rowById('interview', ids => findInterviewsByIds(db, ids)),
+    enhancedPrompt: rowById('enhancedPrompt', ids => findPromptsByIds(db, ids)),
+    promptsByInterview: rowsBy<EnhancedPromptRow>(
+      'promptsByInterview',
+      row => row.interviewId,
+      ids => findPromptsByInterviewIds(db, ids),
+    ),
+    historyByInterview: rowsBy<InterviewChangeRow>(
+      'historyByInterview',
+      row => row.interviewId,
+      ids => findInterviewHistory(db, ids),
+    ),
+    interviewCount: each<{ userId: string; status: InterviewStatus | null }, number>(
+      'interviewCount',
+      ({ userId, status }) => countInterviews(db, userId, status),
     ),
     planCount: each<PlanFilter & { userId: string }, number>('planCount', ({ userId, ...filter }) =>
       countPlans(db, userId, filter),

@@ -9,6 +9,12 @@ import './generation.ts'
 import './request-analysis.ts'
 import './plan.ts'
 import './generate-plan.ts'
+import './interview.ts'
+import './create-interview.ts'
+import './move-interview.ts'
+import './deliver-prompt.ts'
+import './interview-subscription.ts'
+import './operations.ts'
 
 export const schema = builder.toSchema({ sortSchema: false })
 

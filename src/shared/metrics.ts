@@ -77,6 +77,33 @@ export function createMetrics() {
       })
     },
     trackingUpdates: counter('tracking_updates_total', 'Writes of archetype tracking', ['outcome']),
+    ragSuccess: counter(
+      'rag_atomic_operation_success_total',
+      'Prompts and failures stored together with the status of their interview',
+    ),
+    ragFailure: counter(
+      'rag_atomic_operation_failure_total',
+      'Prompts that could not be stored; their interviews were failed',
+    ),
+    ragRollback: counter('rag_rollback_total', 'Transactions of prompts that were rolled back'),
+    ragOrphaned: counter(
+      'rag_orphaned_prompt_total',
+      'Prompts found without a READY interview, and interviews without the prompt they should have',
+    ),
+    ragDuration: histogram(
+      'rag_atomic_operation_duration_seconds',
+      'Duration of storing prompts with the status of their interviews',
+    ),
+    promptListenerUp: gauge('prompt_listener_up', '1 while the prompt listener reads the stream'),
+    promptMessages: counter(
+      'prompt_messages_total',
+      'Messages of the prompt stream, by what became of them',
+      ['outcome'],
+    ),
+    interviewsStuck: gauge(
+      'interviews_stuck',
+      'Interviews that are ENHANCING for longer than their deadline',
+    ),
     memoryLockTimeouts: counter('memory_lock_timeout_total', "Waits for a user's memory that timed out"),
     memoryLockContention: histogram(
       'memory_lock_contention_seconds',

@@ -15,6 +15,7 @@ test('defaults are those of the contract', () => {
     openai: undefined,
     generationTimeoutMs: 120_000,
     leaseTtlMs: 15_000,
+    interviewEnhanceDeadlineMs: 300_000,
     recentAnalysisMinutes: 10,
     dataPointThreshold: 50,
     lockTimeoutMs: 5000,

@@ -71,6 +71,10 @@ export interface FollowOptions {
   id: string
   token?: string
   query?: string
+  /** Left out: the id alone. */
+  variables?: Record<string, unknown>
+  /** Of Server-Sent Events alone. */
+  headers?: Record<string, string>
   /** Of Server-Sent Events alone; a browser's EventSource knows GET only. */
   method?: 'POST' | 'GET'
 }
@@ -96,18 +100,22 @@ export async function startRun(
 
 /** Subscribes over Server-Sent Events, as fetch-based clients do. */
 export async function followByEvents(url: string, options: FollowOptions): Promise<Following> {
-  const { id, token, query = FOLLOW, method = 'POST' } = options
+  const { id, token, query = FOLLOW, variables = { id }, method = 'POST' } = options
   const controller = new AbortController()
-  const headers = { accept: 'text/event-stream', ...(token && { authorization: `Bearer ${token}` }) }
+  const headers = {
+    accept: 'text/event-stream',
+    ...(token && { authorization: `Bearer ${token}` }),
+    ...options.headers,
+  }
   const init = { method, headers, signal: controller.signal }
-  const parameters = new URLSearchParams({ query, variables: JSON.stringify({ id }) })
+  const parameters = new URLSearchParams({ query, variables: JSON.stringify(variables) })
   const response =
     method === 'GET'
       ? await fetch(`${url}/graphql?${parameters}`, init)
       : await fetch(`${url}/graphql`, {
           ...init,
           headers: { ...headers, 'content-type': 'application/json' },
-          body: JSON.stringify({ query, variables: { id } }),
+          body: JSON.stringify({ query, variables }),
         })
   if (!response.body || !response.headers.get('content-type')?.startsWith('text/event-stream'))
     throw new Error(`no event stream but ${response.status} ${await response.text()}`)
@@ -151,7 +159,7 @@ export interface Socket {
   /** How often it was opened, and closed. */
   readonly opened: number
   readonly closed: number
-  follow(id: string, query?: string): Following
+  follow(id: string, query?: string, variables?: Record<string, unknown>): Following
   close(): Promise<void>
 }
 
@@ -176,11 +184,11 @@ export function openSocket(url: string, token?: string): Socket {
     get closed() {
       return closed
     },
-    follow(id, query = FOLLOW) {
+    follow(id, query = FOLLOW, variables = { id }) {
       const following = new Collected()
       let left = false
       const unsubscribe = client.subscribe<{ generationChanged: RunEvent }>(
-        { query, variables: { id } },
+        { query, variables },
         {
           next: result => following.add(result as Result),
           error: error => {
@@ -207,7 +215,7 @@ export function openSocket(url: string, token?: string): Socket {
 /** Subscribes over a WebSocket of its own. */
 export async function followBySocket(url: string, options: FollowOptions): Promise<Following> {
   const socket = openSocket(url, options.token)
-  const following = socket.follow(options.id, options.query)
+  const following = socket.follow(options.id, options.query, options.variables)
   const { leave } = following
   following.leave = () => {
     leave()

@@ -4,6 +4,7 @@ import type {
   GenerationContext,
   Generator,
 } from '../../src/providers/generator.ts'
+import type { InterviewPromptDraft, InterviewPromptInput } from '../../src/providers/interview-prompt.ts'
 import type { PlanDraft, PlanInput, PreferenceConflict } from '../../src/providers/plan.ts'
 
 /** A generator whose calls the test sees, and answers as it likes. */
@@ -15,6 +16,9 @@ export class FakeGenerator implements Generator {
   behave: (input: AnalysisInput, context: GenerationContext, call: number) => Promise<void> = async () => {}
   behavePlan: (input: PlanInput, context: GenerationContext, call: number) => Promise<void> = async () => {}
   conflicts: PreferenceConflict[] = []
+  readonly promptCalls: InterviewPromptInput[] = []
+  behavePrompt: (input: InterviewPromptInput, context: GenerationContext, call: number) => Promise<void> =
+    async () => {}
 
   async generateAnalysis(input: AnalysisInput, context: GenerationContext): Promise<AnalysisDraft> {
     this.calls.push(input)
@@ -46,6 +50,16 @@ export class FakeGenerator implements Generator {
       ],
       metadata: { engine: 'fake', mainDishes: [`dish ${call}`] },
     }
+  }
+
+  async generateInterviewPrompt(
+    input: InterviewPromptInput,
+    context: GenerationContext,
+  ): Promise<InterviewPromptDraft> {
+    this.promptCalls.push(input)
+    const call = this.promptCalls.length
+    await this.behavePrompt(input, context, call)
+    return { text: `prompt ${call} about ${input.topic}`, metadata: { engine: 'fake' } }
   }
 
   findPreferenceConflicts(): PreferenceConflict[] {

@@ -8,6 +8,7 @@ import {
   GenerationError,
   type Generator,
 } from '../../src/providers/generator.ts'
+import type { InterviewPromptDraft, InterviewPromptInput } from '../../src/providers/interview-prompt.ts'
 import type { PlanDraft, PreferenceConflict } from '../../src/providers/plan.ts'
 import type { ProviderLine, ProviderRequest } from './process-provider.ts'
 
@@ -32,12 +33,22 @@ export class HttpGenerator implements Generator {
       mode: input.mode,
       points: input.points.length,
     }
-    try {
-      return await this.#ask(request, context)
-    } catch (error) {
-      if (error instanceof GenerationError || context.signal.aborted) throw error
-      throw new GenerationError('The provider could not be reached.', { retryable: true, cause: error })
+    return this.#insist(request, context)
+  }
+
+  /** The run is told to the provider by the interview's topic. */
+  async generateInterviewPrompt(
+    { topic, passages }: InterviewPromptInput,
+    context: GenerationContext,
+  ): Promise<InterviewPromptDraft> {
+    const request: ProviderRequest = {
+      instance: this.#instance,
+      key: topic,
+      mode: 'INITIAL',
+      points: passages.length,
     }
+    const draft = await this.#insist(request, context)
+    return { text: draft.summary, metadata: { engine: this.name } }
   }
 
   async generatePlan(): Promise<PlanDraft> {
@@ -46,6 +57,15 @@ export class HttpGenerator implements Generator {
 
   findPreferenceConflicts(): PreferenceConflict[] {
     return []
+  }
+
+  async #insist(request: ProviderRequest, context: GenerationContext): Promise<AnalysisDraft> {
+    try {
+      return await this.#ask(request, context)
+    } catch (error) {
+      if (error instanceof GenerationError || context.signal.aborted) throw error
+      throw new GenerationError('The provider could not be reached.', { retryable: true, cause: error })
+    }
   }
 
   async #ask(

@@ -2,11 +2,13 @@ import { type Clock, systemClock } from '../../shared/clock.ts'
 import type { JsonValue } from '../../shared/json.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { AnalysisDraft, AnalysisInput, GenerationContext, Generator } from '../generator.ts'
+import type { InterviewPromptDraft, InterviewPromptInput } from '../interview-prompt.ts'
 import type { PlanDraft, PlanInput, PlanKind } from '../plan.ts'
 import { analysisDraft, analysisQuestion, loadAnalysisPrompt } from './analysis-question.ts'
 import { askModel, type Question, type Reply } from './ask-model.ts'
 import { ChatClient } from './chat-client.ts'
 import { type BreakerState, CircuitBreaker } from './circuit-breaker.ts'
+import { interviewPromptDraft, interviewQuestion, loadInterviewPrompt } from './interview-question.ts'
 import { type CallPolicy, callPersistently, longestCallMs } from './persistent-call.ts'
 import {
   loadPlanPrompts,
@@ -21,7 +23,7 @@ import { loadMessage } from './prompt-template.ts'
 import type { AnswerLimits } from './read-answer.ts'
 
 /** As the metrics name what is generated. */
-export type OpenAiKind = 'BEHAVIOR_ANALYSIS' | `${PlanKind}_PLAN`
+export type OpenAiKind = 'BEHAVIOR_ANALYSIS' | `${PlanKind}_PLAN` | 'INTERVIEW_PROMPT'
 
 export interface OpenAiGeneratorOptions {
   /** Ends in /v1. */
@@ -65,6 +67,7 @@ export function createOpenAiGenerator(options: OpenAiGeneratorOptions): Generato
   const prompts = {
     analysis: loadAnalysisPrompt(),
     plans: loadPlanPrompts(),
+    interview: loadInterviewPrompt(),
     repair: loadMessage('repair.v1', ['problems']),
   }
   const client = new ChatClient({
@@ -164,6 +167,15 @@ export function createOpenAiGenerator(options: OpenAiGeneratorOptions): Generato
         case 'MENU':
           return makePlan('MENU', MENU.name, menuQuestion(MENU.fill(facts), input), context)
       }
+    },
+
+    async generateInterviewPrompt(
+      input: InterviewPromptInput,
+      context: GenerationContext,
+    ): Promise<InterviewPromptDraft> {
+      const reply = await ask('INTERVIEW_PROMPT', interviewQuestion(prompts.interview, input), context)
+      context.reportProgress(1)
+      return interviewPromptDraft(reply.answer, provenance(prompts.interview.name, reply))
     },
 
     findPreferenceConflicts: ({ kind, preferences }) => findNumericConflicts(kind, preferences),

@@ -14,6 +14,7 @@ import { chooseMetrics } from './choose-metrics.ts'
 import { type MetricRecord, recordMetric } from './daily-series.ts'
 import { type AnalysedMetric, confidenceOf, type Finding, findAll } from './findings.ts'
 import { drawInsights, kindOf, recommendRecording, type WeighedInsight } from './insights.ts'
+import { generateInterviewPrompt } from './interview-prompt.ts'
 import { findMetricEntry } from './metric-catalogue.ts'
 import { metricResult } from './metric-result.ts'
 import { nextStepsFor } from './next-steps.ts'
@@ -30,7 +31,7 @@ const progressAt = { sortedOut: 0.1, analysed: 0.9, done: 1 }
  * same output, whatever the order of the points; no clock but the window's, no chance.
  */
 export function createRulesGenerator(): Generator {
-  return { name: 'rules', generateAnalysis, ...createRulesPlans() }
+  return { name: 'rules', generateAnalysis, generateInterviewPrompt, ...createRulesPlans() }
 }
 
 async function generateAnalysis(input: AnalysisInput, context: GenerationContext): Promise<AnalysisDraft> {

@@ -1,0 +1,70 @@
+import type { Queryable } from './client.ts'
+
+/** What a check of the stored data finds: how many, and the ids of some, the same at each look. */
+export interface Finding {
+  count: number
+  ids: string[]
+}
+
+/** A statement that gives the ids of what is wrong, one a row, as `id`. */
+function finding(name: string, text: string) {
+  const statement = {
+    name,
+    text: `
+      WITH wrong AS (${text})
+      SELECT (SELECT count(*)::int FROM wrong) AS count,
+        coalesce((SELECT jsonb_agg(id) FROM (SELECT id FROM wrong ORDER BY id LIMIT $1::int) AS some), '[]') AS ids`,
+  }
+  return async (db: Queryable, limit: number): Promise<Finding> =>
+    (await db.query<Finding>(statement, [limit]))[0] ?? { count: 0, ids: [] }
+}
+
+/** Interviews with a prompt that are not READY or later. */
+export const findOrphanedPrompts = finding(
+  'consistency-orphaned-prompts',
+  `SELECT i.id::text AS id FROM enhanced_prompts p JOIN interviews i ON i.id = p.interview_id
+   WHERE i.status IN ('ENHANCING', 'FAILED')`,
+)
+
+/** Interviews that are READY or later without a prompt. */
+export const findMissingPrompts = finding(
+  'consistency-missing-prompts',
+  `SELECT i.id::text AS id FROM interviews i LEFT JOIN enhanced_prompts p ON p.interview_id = i.id
+   WHERE i.status IN ('READY', 'IN_PROGRESS', 'COMPLETED') AND p.id IS NULL`,
+)
+
+/** Interviews whose history is not 1 to statusVersion, or does not end with their status. */
+export const findHistoryGaps = finding(
+  'consistency-history-gaps',
+  `SELECT i.id::text AS id FROM interviews i
+   LEFT JOIN interview_status_changes h ON h.interview_id = i.id
+   GROUP BY i.id
+   HAVING count(h.version) <> i.status_version OR max(h.version) IS DISTINCT FROM i.status_version
+     OR bool_or(h.version = i.status_version AND h.status <> i.status)`,
+)
+
+/** Users and archetypes, as `user:archetype`, whose tracking does not tell what is stored. */
+export const findTrackingMismatches = finding(
+  'consistency-tracking-mismatches',
+  `SELECT coalesce(t.user_id, a.user_id)::text || ':' || coalesce(t.archetype, a.archetype)::text AS id
+   FROM archetype_tracking t
+   FULL JOIN (SELECT user_id, archetype, count(*)::int AS count FROM analyses GROUP BY user_id, archetype) a
+     ON a.user_id = t.user_id AND a.archetype = t.archetype
+   WHERE t.analysis_count IS DISTINCT FROM a.count`,
+)
+
+const REPAIR_TRACKING = {
+  name: 'consistency-repair-tracking',
+  text: `
+    INSERT INTO archetype_tracking AS t (user_id, archetype, last_analysis_at, analysis_count, data_revision)
+    SELECT user_id, archetype, max(created_at), count(*)::int, max(data_revision) FROM analyses
+    WHERE user_id::text || ':' || archetype::text IN (SELECT value FROM jsonb_array_elements_text($1::jsonb))
+    GROUP BY user_id, archetype
+    ON CONFLICT (user_id, archetype) DO UPDATE SET last_analysis_at = excluded.last_analysis_at,
+      analysis_count = excluded.analysis_count, data_revision = excluded.data_revision
+    RETURNING 1`,
+}
+/** Writes the tracking of these users and archetypes anew, from what is stored. @returns how many. */
+export async function repairTracking(db: Queryable, ids: readonly string[]): Promise<number> {
+  return (await db.query(REPAIR_TRACKING, [JSON.stringify(ids)])).length
+}

@@ -1,0 +1,122 @@
+import type { JobHandler } from '../../coordination/jobs.ts'
+import type { RunOnce, RunSpec } from '../../coordination/run-once.ts'
+import type { Queryable } from '../../database/client.ts'
+import { findPromptsByInterviewIds } from '../../database/interview-prompts.ts'
+import { findInterviewsByIds, type InterviewRow } from '../../database/interviews.ts'
+import { GenerationError } from '../../providers/generator.ts'
+import type {
+  InterviewPromptDraft,
+  InterviewPromptGenerator,
+  InterviewPromptInput,
+  Passage,
+} from '../../providers/interview-prompt.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type { Metrics } from '../../shared/metrics.ts'
+import { storeOwnPrompt } from './deliver-prompts.ts'
+import type { FailInterview } from './fail-interview.ts'
+
+/** The queue of interviews whose prompt the gateway makes. */
+export const INTERVIEW_PROMPT_QUEUE = 'interview-prompt'
+/** Prompts that an instance makes at once; each holds a call of the provider. */
+export const MAX_PROMPTS_AT_ONCE = 8
+
+const KIND = 'INTERVIEW_PROMPT'
+/** As the source of a prompt names who made it. */
+const SOURCE = 'gateway'
+
+export interface EnhanceInterviewOptions {
+  db: Queryable
+  runOnce: RunOnce
+  generator: InterviewPromptGenerator
+  /** What a collection has to say about a topic, the best first. */
+  findPassages: (collection: string, topic: string) => Promise<Passage[]>
+  failInterview: FailInterview
+  eventsCommitted: () => void
+  logger: Logger
+  metrics: Metrics
+}
+
+/** The provider failed, and may not the next time. */
+class TryAgainError extends Error {}
+
+/**
+ * Makes an interview's prompt, as a durable job and through run-once: a job that is run twice, by whichever instances,
+ * makes one prompt. Ends with the interview READY or FAILED; where it cannot tell, it throws and is run again.
+ */
+export class EnhanceInterview {
+  readonly #options: EnhanceInterviewOptions
+
+  constructor(options: EnhanceInterviewOptions) {
+    this.#options = options
+  }
+
+  readonly run: JobHandler<{ interviewId: string }> = async ({ interviewId }, { signal, lastTry }) => {
+    const { db, runOnce, failInterview, logger } = this.#options
+    const [interview] = await findInterviewsByIds(db, [interviewId])
+    if (interview?.status !== 'ENHANCING') return
+    const outcome = await runOnce.request(this.#describe(interview), {
+      joinsAnyRun: true,
+      waitMs: null,
+      signal,
+    })
+    if (outcome.type !== 'failed') return
+    if (outcome.retryable && !lastTry) throw new TryAgainError(outcome.message)
+    logger.warn({ interview: interviewId, reason: outcome.message }, 'an interview got no prompt')
+    await failInterview.execute(interviewId, outcome.message)
+  }
+
+  /** The result is the prompt's id: who asked finds the interview READY. */
+  #describe(interview: InterviewRow): RunSpec<InterviewPromptInput, InterviewPromptDraft, string> {
+    const { db, generator, findPassages, eventsCommitted, metrics } = this.#options
+    const { id: interviewId, userId, topic, context, collection } = interview
+    const findStored = async () => (await findPromptsByInterviewIds(db, [interviewId]))[0]?.id
+    return {
+      subject: { key: `${KIND}:${userId}:${interviewId}`, kind: KIND, userId, archetype: null },
+
+      async find() {
+        const stored = await findStored()
+        return stored
+          ? { type: 'serves', result: stored, source: 'RECENT' }
+          : { type: 'wanted', needsRevision: 0 }
+      },
+
+      async findAgain() {
+        const stored = await findStored()
+        // Of no run, where somebody outside has sent it.
+        return stored === undefined
+          ? undefined
+          : { result: stored, resultId: stored, inputRevision: 0, runId: interviewId }
+      },
+
+      async collect() {
+        const passages = collection === null ? [] : await findPassages(collection, topic)
+        return { inputs: { topic, context, passages }, inputRevision: 0 }
+      },
+
+      generate: (input, generation) => generator.generateInterviewPrompt(input, generation),
+
+      store: draft => async transaction => {
+        const stopTimer = metrics.ragDuration.startTimer()
+        try {
+          const { text, metadata } = draft
+          const outcome = await storeOwnPrompt(transaction, { interviewId, text, source: SOURCE, metadata })
+          if (outcome.type === 'not-waiting')
+            throw new GenerationError('The interview no longer waits for a prompt.', { retryable: false })
+          transaction.afterCommit(() => {
+            if (outcome.type === 'stored') metrics.ragSuccess.inc()
+            eventsCommitted()
+          })
+          return outcome.promptId
+        } catch (error) {
+          metrics.ragRollback.inc()
+          if (!(error instanceof GenerationError)) metrics.ragFailure.inc()
+          throw error
+        } finally {
+          stopTimer()
+        }
+      },
+
+      load: async promptId => promptId,
+    }
+  }
+}

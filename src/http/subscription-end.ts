@@ -1,0 +1,77 @@
+import type { ExecutionResult } from 'graphql'
+
+/** setTimeout takes 32 bits; a longer time would fire at once. */
+const LONGEST_TIMER_MS = 2_147_483_647
+
+/**
+ * The results of a subscription until an instant, then a last one that says why nothing follows. The source is told to
+ * end then, whatever it waits for.
+ */
+export function endAt(
+  source: AsyncIterable<ExecutionResult>,
+  endsAt: Date,
+  lastResult: () => ExecutionResult,
+): AsyncIterableIterator<ExecutionResult> {
+  const results = source[Symbol.asyncIterator]()
+  const done = { done: true, value: undefined } as const
+  let state: 'open' | 'ending' | 'ended' = 'open'
+  /** The consumer's `next()`, while it waits for the source. */
+  let answer: ((result: IteratorResult<ExecutionResult>) => void) | undefined
+  let timer: NodeJS.Timeout
+
+  const arm = () => {
+    const leftMs = endsAt.getTime() - Date.now()
+    timer = setTimeout(
+      () => (endsAt.getTime() > Date.now() ? arm() : end()),
+      Math.min(leftMs, LONGEST_TIMER_MS),
+    )
+  }
+  const end = () => {
+    if (state !== 'open') return
+    state = 'ending'
+    // It may wait for something that never comes; its answer is of no interest any more.
+    void Promise.resolve(results.return?.()).catch(() => {})
+    if (!answer) return
+    state = 'ended'
+    answer({ done: false, value: lastResult() })
+  }
+  const close = () => {
+    state = 'ended'
+    clearTimeout(timer)
+  }
+  arm()
+
+  return {
+    next() {
+      if (state === 'ended') return Promise.resolve(done)
+      if (state === 'ending') {
+        state = 'ended'
+        return Promise.resolve({ done: false, value: lastResult() })
+      }
+      return new Promise((resolve, reject) => {
+        answer = resolve
+        results.next().then(
+          result => {
+            if (answer !== resolve) return
+            answer = undefined
+            if (result.done) close()
+            resolve(result)
+          },
+          error => {
+            close()
+            reject(error)
+          },
+        )
+      })
+    },
+    async return() {
+      close()
+      await results.return?.()
+      answer?.(done)
+      return done
+    },
+    [Symbol.asyncIterator]() {
+      return this
+    },
+  }
+}
