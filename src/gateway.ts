@@ -13,7 +13,13 @@ import { startInterviews } from './domain/interviews/interviews.ts'
 import { RunConsistencyCheck } from './domain/operations/run-consistency-check.ts'
 import { GeneratePlan } from './domain/plans/generate-plan.ts'
 import { createGraphqlServer } from './http/graphql-server.ts'
-import { coordinationHealth, databaseAnswers, type Phase, recentAnalysisHealth } from './http/health.ts'
+import {
+  coordinationHealth,
+  databaseAnswers,
+  databaseSyncHealth,
+  type Phase,
+  recentAnalysisHealth,
+} from './http/health.ts'
 import { type HttpServer, listen } from './http/http-server.ts'
 import { createDevelopmentToken, createVerifyToken } from './http/token.ts'
 import type { Generator } from './providers/generator.ts'
@@ -23,6 +29,7 @@ import type { Services } from './schema/context.ts'
 import { type Clock, systemClock } from './shared/clock.ts'
 import type { Logger } from './shared/logger.ts'
 import type { Metrics } from './shared/metrics.ts'
+import { PromptListener } from './streams/prompt-listener.ts'
 
 export interface GatewayOptions {
   config: Config
@@ -149,6 +156,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       metrics,
     })
     owners.push(() => interviews.close())
+    const promptListener =
+      config.redisUrl === undefined
+        ? undefined
+        : new PromptListener({
+            redisUrl: config.redisUrl,
+            deliverPrompts: interviews.deliverPrompts,
+            clock,
+            logger,
+            metrics,
+          })
+    promptListener?.start()
+    owners.push(async () => promptListener?.close())
     const services: Services = {
       db: client,
       transaction,
@@ -174,6 +193,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       metrics,
     }
     reports['/api/health/coordination'] = () => coordinationHealth(config.coordination, coordination, metrics)
+    reports['/api/health/database-sync'] = () =>
+      databaseSyncHealth({
+        client,
+        readListener: promptListener && (() => promptListener.figures()),
+        interviewDeadlineMs: config.interviewEnhanceDeadlineMs,
+      })
     reports['/api/health/recent-analysis'] = () => recentAnalysisHealth(client, rules.recentWindowMs)
 
     const tokens = { ...config.jwt, secret: options.jwtSecret }
@@ -198,6 +223,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       phase = 'draining'
       const deadlineMs = clock.nowMs() + config.shutdownTimeoutMs
       const jobsStopped = jobs.stop(config.shutdownTimeoutMs / 2)
+      await promptListener?.close()
       // Half the time for the runs, which answer the requests that wait for them; what is left for the requests.
       await coordination.drain(config.shutdownTimeoutMs / 2)
       await jobsStopped

@@ -13,7 +13,7 @@ function finding(name: string, text: string) {
     text: `
       WITH wrong AS (${text})
       SELECT (SELECT count(*)::int FROM wrong) AS count,
-        coalesce((SELECT jsonb_agg(id) FROM (SELECT id FROM wrong ORDER BY id LIMIT $1::int) AS some), '[]') AS ids`,
+        coalesce((SELECT jsonb_agg(id) FROM (SELECT id FROM wrong ORDER BY id LIMIT $1::int) AS sample), '[]') AS ids`,
   }
   return async (db: Queryable, limit: number): Promise<Finding> =>
     (await db.query<Finding>(statement, [limit]))[0] ?? { count: 0, ids: [] }

@@ -1,7 +1,9 @@
 import type { Coordination } from '../coordination/coordination.ts'
 import { lockFigures } from '../coordination/locks.ts'
 import { readDecisionFacts } from '../database/analyses.ts'
-import type { Queryable } from '../database/client.ts'
+import type { DatabaseClient, Queryable } from '../database/client.ts'
+import { countOverdueInterviews } from '../database/interviews.ts'
+import { readSyncFigures } from '../database/sync-figures.ts'
 import type { Metrics } from '../shared/metrics.ts'
 
 export type Phase = 'starting' | 'ready' | 'draining'
@@ -71,5 +73,48 @@ export async function coordinationHealth(
     takeovers: total((await metrics.coordinationTakeovers.get()).values),
     fenced: total((await metrics.coordinationFenced.get()).values),
     lockQueues: lockFigures(locks),
+  }
+}
+
+/** Beyond it something is wrong with whoever publishes or reads: both need well under a second. */
+const BEHIND_MS = 30_000
+
+interface ListenerFigures {
+  up: boolean
+  oldestWaitingMs: number | null
+}
+
+/** Whether what is stored, what is told of it and what comes in agree, and how far each is behind. */
+export async function databaseSyncHealth(options: {
+  client: DatabaseClient
+  /** Undefined without Redis. */
+  readListener: (() => Promise<ListenerFigures>) | undefined
+  interviewDeadlineMs: number
+}): Promise<HealthReport> {
+  const { client, readListener, interviewDeadlineMs } = options
+  const [figures, interviewsStuck, listener] = await Promise.all([
+    readSyncFigures(client),
+    countOverdueInterviews(client, interviewDeadlineMs),
+    readListener?.(),
+  ])
+  const { outboxBacklog, outboxOldestMs, trackedAnalyses, storedAnalyses } = figures
+  const problems = [
+    outboxOldestMs > BEHIND_MS && 'the outbox is behind',
+    trackedAnalyses !== storedAnalyses && 'tracking does not tell what is stored',
+    interviewsStuck > 0 && 'interviews are past their deadline',
+    listener && !listener.up && 'the prompt listener does not hear from Redis',
+    (listener?.oldestWaitingMs ?? 0) > BEHIND_MS && 'the prompt listener is behind',
+  ].filter(problem => typeof problem === 'string')
+  const { totalCount, idleCount, waitingCount } = client.pool
+  return {
+    status: problems.length === 0 ? 'ok' : 'degraded',
+    problems,
+    pool: { total: totalCount, idle: idleCount, waiting: waitingCount },
+    tracking: { trackedAnalyses, storedAnalyses },
+    outbox: { backlog: outboxBacklog, oldestMs: outboxOldestMs },
+    interviewsStuck,
+    promptListener: listener
+      ? { state: listener.up ? 'up' : 'down', ...listener }
+      : { state: 'off', reason: 'REDIS_URL is not set' },
   }
 }

@@ -14,8 +14,9 @@ export interface PublishedEvent {
 
 /** Appends in order. An event may be there twice after a crash; its key tells. @throws when Redis is away. */
 export async function appendEvents(redis: Redis, events: readonly PublishedEvent[]): Promise<void> {
-  for (const { topic, key, payload } of events) {
-    await redis.xadd(
+  const step = redis.pipeline()
+  for (const { topic, key, payload } of events)
+    step.xadd(
       EVENT_STREAM,
       'MAXLEN',
       '~',
@@ -28,5 +29,6 @@ export async function appendEvents(redis: Redis, events: readonly PublishedEvent
       'payload',
       JSON.stringify(payload),
     )
-  }
+  const results = await step.exec()
+  for (const [error] of results ?? []) if (error) throw error
 }

@@ -94,7 +94,17 @@ export function createMetrics() {
       'rag_atomic_operation_duration_seconds',
       'Duration of storing prompts with the status of their interviews',
     ),
-    promptListenerUp: gauge('prompt_listener_up', '1 while the prompt listener reads the stream'),
+    /** Registers `prompt_listener_up`, asked for at each scrape: a listener that hangs cannot say so itself. */
+    observePromptListener(isUp: () => boolean) {
+      new Gauge({
+        name: 'prompt_listener_up',
+        help: '1 while the prompt listener reads the stream',
+        registers,
+        collect() {
+          this.set(isUp() ? 1 : 0)
+        },
+      })
+    },
     promptMessages: counter(
       'prompt_messages_total',
       'Messages of the prompt stream, by what became of them',

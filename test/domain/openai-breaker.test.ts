@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { CircuitBreaker } from '../../src/providers/openai/circuit-breaker.ts'
+import { CircuitBreaker } from '../../src/shared/circuit-breaker.ts'
 import {
   analysisInput,
   failureOf,

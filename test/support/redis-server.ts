@@ -54,29 +54,21 @@ export interface RedisServer {
   readonly url: string
   readonly port: number
   kill(signal: NodeJS.Signals): void
-  /** Starts it again on the same port, with nothing of before. */
+  /** Starts it again on the same port, with nothing of before but what it kept. */
   restart(): Promise<void>
   stop(): Promise<void>
 }
 
-/** A Redis of the caller's own, in memory only. */
-export async function startRedisServer(program: string): Promise<RedisServer> {
+/** A Redis of the caller's own, in memory only, or with every write on disk in a folder. */
+export async function startRedisServer(program: string, keptIn?: string): Promise<RedisServer> {
   const port = await freePort()
+  const keeping = keptIn
+    ? ['--dir', keptIn, '--appendonly', 'yes', '--appendfsync', 'always']
+    : ['--appendonly', 'no']
   const launch = async () => {
     const child = spawn(
       program,
-      [
-        '--port',
-        String(port),
-        '--bind',
-        '127.0.0.1',
-        '--save',
-        '',
-        '--appendonly',
-        'no',
-        '--protected-mode',
-        'no',
-      ],
+      ['--port', String(port), '--bind', '127.0.0.1', '--save', '', ...keeping, '--protected-mode', 'no'],
       { stdio: ['ignore', 'pipe', 'ignore'] },
     )
     let output = ''

@@ -42,9 +42,9 @@ export async function startTestGateway(options: {
 
 /** A token of a user who may be new; `claims` override. */
 export function tokenOf(subject: string, claims: Record<string, unknown> = {}): Promise<string> {
-  return new SignJWT({ email: `${subject}@example.com`, ...claims })
+  const token = new SignJWT({ email: `${subject}@example.com`, ...claims })
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject(subject)
-    .setExpirationTime('1h')
-    .sign(new TextEncoder().encode(TEST_SECRET))
+  if (claims.exp === undefined) token.setExpirationTime('1h')
+  return token.sign(new TextEncoder().encode(TEST_SECRET))
 }

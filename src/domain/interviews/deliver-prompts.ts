@@ -55,7 +55,8 @@ export class DeliverPrompts {
   /**
    * In the order given. @throws what may pass, such as a database that is away, with nothing stored of any delivery: all
    * of them should be tried again.
-   * @throws what broke one delivery. Nothing of it is stored and its interview has FAILED.
+   * @throws what the database refuses, with nothing stored. Of several each should be tried alone; of a single one its
+   * interview has FAILED.
    */
   async execute(deliveries: readonly Delivery[]): Promise<DeliveryOutcome[]> {
     const { transaction, metrics, eventsCommitted, logger, failInterview } = this.#options
@@ -69,18 +70,13 @@ export class DeliverPrompts {
       return outcomes
     } catch (error) {
       metrics.ragRollback.inc()
-      if (isDatabaseAway(error)) throw error
-      // One of many may be what the database refuses: alone, the others pass.
-      const [first, ...more] = deliveries
-      if (first && more.length > 0) {
-        const outcomes: DeliveryOutcome[] = []
-        for (const delivery of deliveries) outcomes.push(...(await this.execute([delivery])))
-        return outcomes
-      }
+      const [only, ...others] = deliveries
+      // Which of many it was is not known; alone, the others pass.
+      if (isDatabaseAway(error) || !only || others.length > 0) throw error
       metrics.ragFailure.inc()
-      logger.error({ err: error, interview: first?.interviewId }, 'a prompt could not be stored')
+      logger.error({ err: error, interview: only.interviewId }, 'a prompt could not be stored')
       // Should this fail too, the deadline watch finds the interview.
-      if (first) await failInterview.execute(first.interviewId, NOT_STORED).catch(() => {})
+      await failInterview.execute(only.interviewId, NOT_STORED).catch(() => {})
       throw error
     } finally {
       stopTimer()

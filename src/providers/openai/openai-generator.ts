@@ -1,3 +1,4 @@
+import { type BreakerState, CircuitBreaker } from '../../shared/circuit-breaker.ts'
 import { type Clock, systemClock } from '../../shared/clock.ts'
 import type { JsonValue } from '../../shared/json.ts'
 import type { Logger } from '../../shared/logger.ts'
@@ -7,7 +8,6 @@ import type { PlanDraft, PlanInput, PlanKind } from '../plan.ts'
 import { analysisDraft, analysisQuestion, loadAnalysisPrompt } from './analysis-question.ts'
 import { askModel, type Question, type Reply } from './ask-model.ts'
 import { ChatClient } from './chat-client.ts'
-import { type BreakerState, CircuitBreaker } from './circuit-breaker.ts'
 import { interviewPromptDraft, interviewQuestion, loadInterviewPrompt } from './interview-question.ts'
 import { type CallPolicy, callPersistently, longestCallMs } from './persistent-call.ts'
 import {

@@ -1,9 +1,9 @@
 import { abortable } from '../../shared/abort.ts'
 import { backoffMs } from '../../shared/backoff.ts'
+import type { CircuitBreaker } from '../../shared/circuit-breaker.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { Logger } from '../../shared/logger.ts'
 import { GenerationError } from '../generator.ts'
-import type { CircuitBreaker } from './circuit-breaker.ts'
 import { ProviderFailure } from './provider-failure.ts'
 
 export interface CallPolicy {
