@@ -44,6 +44,15 @@ const POLL_S = 1
 /** Longer than any generation with all its retries. */
 const LONGEST_JOB_S = 3600
 
+const QUEUE = {
+  retryLimit: MAX_RETRIES,
+  retryDelay: RETRY_DELAY_S,
+  retryBackoff: true,
+  retryDelayMax: LONGEST_RETRY_DELAY_S,
+  heartbeatSeconds: HEARTBEAT_S,
+  expireInSeconds: LONGEST_JOB_S,
+}
+
 /**
  * pg-boss on the gateway's own pool, in a schema of its own that it creates and upgrades at start. Its completion is not
  * fenced: what a handler does must be, or be idempotent.
@@ -73,14 +82,9 @@ export async function createJobs(options: {
   })
   await boss.start()
   for (const queue of options.queues) {
-    await boss.createQueue(queue, {
-      retryLimit: MAX_RETRIES,
-      retryDelay: RETRY_DELAY_S,
-      retryBackoff: true,
-      retryDelayMax: LONGEST_RETRY_DELAY_S,
-      heartbeatSeconds: HEARTBEAT_S,
-      expireInSeconds: LONGEST_JOB_S,
-    })
+    await boss.createQueue(queue, QUEUE)
+    // One that an earlier version has made is made to fit.
+    await boss.updateQueue(queue, QUEUE)
     // Reads what the library keeps of a queue now: later, inside a transaction, it would take a second connection.
     await boss.getQueue(queue)
   }
