@@ -2,7 +2,11 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createDemoDataPoints, flatMetric, plantedFindings } from '../../prisma/demo-data.ts'
 import type { AnalysisDraft, AnalysisInput, GeneratorDataPoint } from '../../src/providers/generator.ts'
+import { adviceFor } from '../../src/providers/rules/advice.ts'
 import type { AnalysisResult } from '../../src/providers/rules/analysis-result.ts'
+import { findingTypes } from '../../src/providers/rules/archetype-weights.ts'
+import { type Finding, type Side, sides } from '../../src/providers/rules/findings.ts'
+import { type CatalogueMetric, catalogueMetrics } from '../../src/providers/rules/metric-catalogue.ts'
 import {
   holdsTogether,
   mannKendallPValue,
@@ -374,6 +378,178 @@ describe('the analysis', () => {
         ),
       ),
     ).toEqual(['weight: shift'])
+  })
+})
+
+describe('advice', () => {
+  const draw = noise(23)
+  const around = (value: number, spread: number) => () => value + spread * draw()
+  const adviceIn = ({ insights, result }: Analysed) =>
+    [
+      ...insights
+        .filter(({ kind }) => kind === 'RECOMMENDATION')
+        .map(({ title, body }) => `${title}: ${body}`),
+      ...result.nextSteps,
+    ].join('\n')
+
+  it.each(archetypes)('of a %s for nights of 11 h is not to sleep more, and the reverse', async archetype => {
+    const long = await analyse(daily('sleep_hours', 30, around(11, 0.2)), { archetype, days: 30 })
+    const short = await analyse(daily('sleep_hours', 30, around(5.5, 0.2)), { archetype, days: 30 })
+    expect(long.result.focus[0]).toMatchObject({ finding: 'level', judgement: 'bad', side: 'above' })
+    expect(adviceIn(long)).toMatch(/Get up at a fixed time: .*set the alarm/)
+    expect(adviceIn(long)).not.toMatch(/Win back|earlier/)
+    expect(adviceIn(short)).toMatch(/Win back sleep: .*lights out 20 minutes earlier/)
+    expect(adviceIn(short)).not.toContain('alarm')
+    expect(`${long.summary} ${short.summary}`).toMatch(
+      /First step: Set the alarm.*First step: Put the lights/s,
+    )
+  })
+
+  it('for nights that grow longer, or are longer at weekends or lately, is not to sleep more either', async () => {
+    const growing = daily('sleep_hours', 60, index => 8.8 + (2 * index) / 59 + 0.1 * draw())
+    const weekends = daily('sleep_hours', 60, (_, day) => (isWeekend(day) ? 10.8 : 8) + 0.2 * draw())
+    for (const [points, finding] of [
+      [growing, 'trend'],
+      [weekends, 'weekend'],
+    ] as const) {
+      const analysed = await analyse(points)
+      expect(analysed.result.focus).toContainEqual(
+        expect.objectContaining({ finding, judgement: 'bad', side: 'above' }),
+      )
+      expect(adviceIn(analysed)).toMatch(/set the alarm|get up on Saturday and Sunday/)
+      expect(adviceIn(analysed)).not.toMatch(/Win back|earlier|bedtime/)
+    }
+    const usual = daily('sleep_hours', 32, around(8, 0.2)).slice(0, 30)
+    const before = await analyse(usual, { window: { from: daysBefore(32), to: daysBefore(2) } })
+    const after = { mode: 'FOLLOW_UP', days: 2, previous: stored(before) } as const
+    const lately = await analyse(
+      daily('sleep_hours', 2, () => 11),
+      after,
+    )
+    expect(lately.result.focus).toContainEqual(
+      expect.objectContaining({ finding: 'shift', judgement: 'bad', side: 'above' }),
+    )
+    expect(adviceIn(lately)).not.toMatch(/Win back|earlier/)
+  })
+
+  it('on work goes with what work is to the archetype', async () => {
+    const hours = (from: number, to: number) =>
+      daily('coding_seconds', 60, index => 3_600 * (from + ((to - from) * index) / 59 + 0.1 * draw()))
+    const less = await analyse(hours(7, 4), { archetype: 'PEAK_PERFORMER' })
+    expect(adviceIn(less)).toContain('Protect your working time')
+    expect(adviceIn(less)).not.toContain('working day ends')
+    const more = await analyse(hours(7, 11), { archetype: 'RESILIENCE_REBUILDER' })
+    expect(adviceIn(more)).toContain('Set your working hours')
+    // A weekend of more work is no rest, whatever it usually is.
+    const weekends = daily(
+      'coding_seconds',
+      60,
+      (_, day) => 3_600 * ((isWeekend(day) ? 6 : 2) + 0.2 * draw()),
+    )
+    expect(adviceIn(await analyse(weekends, { archetype: 'RESILIENCE_REBUILDER' }))).toContain(
+      'Keep the weekend free',
+    )
+  })
+
+  /** What each metric's advice is about, and what nobody whose days lie on that side should be told. */
+  const sensible: Record<CatalogueMetric, Record<Side, { about: RegExp; never?: RegExp }>> = {
+    sleep_hours: {
+      below: { about: /lights out|bedtime|get up at the same|came before/, never: /alarm/ },
+      above: { about: /alarm|get up|came before/, never: /lights out 20|bedtime|earlier/ },
+    },
+    steps: {
+      below: { about: /walk/, never: /shorter way/ },
+      above: { about: /shorter way|weekdays/, never: /add one walk|plan one walk/ },
+    },
+    active_minutes: {
+      below: { about: /session/, never: /free of training/ },
+      above: { about: /free of training|to a weekday/, never: /put two sessions|Rebuild/ },
+    },
+    distance_meters: {
+      below: { about: /session/, never: /free of training/ },
+      above: { about: /free of training|to a weekday/, never: /put two sessions|Rebuild/ },
+    },
+    resting_heart_rate: {
+      below: { about: /note what else/, never: /alcohol/ },
+      above: { about: /free of hard effort|note illness/ },
+    },
+    heart_rate: {
+      below: { about: /note what else/, never: /alcohol/ },
+      above: { about: /free of hard effort|note illness/ },
+    },
+    hrv_ms: {
+      below: { about: /free of hard effort|note illness/ },
+      above: { about: /note what else/, never: /alcohol/ },
+    },
+    mood: {
+      below: { about: /done you good|with somebody/ },
+      above: { about: /felt best/, never: /Look after/ },
+    },
+    energy: {
+      below: { about: /done you good|with somebody/ },
+      above: { about: /felt best/, never: /Look after/ },
+    },
+    stress: {
+      below: { about: /felt best/, never: /pressure/ },
+      above: { about: /nobody can reach you|free of any plan/, never: /felt best/ },
+    },
+    coding_seconds: {
+      below: { about: /block the first|what else|took the place/, never: /ends|without work|stop/ },
+      above: { about: /working day ends|without work|stop two hours/, never: /block the first/ },
+    },
+    calories: { below: { about: /missed or hurried/ }, above: { about: /mean to eat/, never: /missed/ } },
+    water_ml: { below: { about: /drink a glass/ }, above: { about: /leave out/, never: /glass/ } },
+    weight: { below: { about: /weigh in/ }, above: { about: /weigh in/ } },
+  }
+
+  it.each(catalogueMetrics)('on %s fits the side, whatever the finding', metric => {
+    const findingOf = (type: Finding['type'], side: Side | null) =>
+      ({ metric: { record: { metric } }, type, side }) as Finding
+    for (const type of findingTypes) {
+      for (const side of sides) {
+        const { title, action } = adviceFor(findingOf(type, side))
+        const { about, never } = sensible[metric][side]
+        expect(`${type} ${side}: ${action}`).toMatch(about)
+        if (never) expect(`${title}: ${action}`).not.toMatch(never)
+      }
+    }
+    const [below, above] = sides.map(side => adviceFor(findingOf('outliers', side)))
+    if (below !== above) expect(adviceFor(findingOf('outliers', null)).title).toBe('Look into the change')
+  })
+
+  it.each(archetypes)('of a %s on any metric that rises or falls fits the direction', async archetype => {
+    const ranges: Record<CatalogueMetric, [number, number]> = {
+      sleep_hours: [8.5, 12],
+      steps: [4_000, 14_000],
+      active_minutes: [10, 90],
+      distance_meters: [2_000, 12_000],
+      resting_heart_rate: [52, 75],
+      heart_rate: [60, 90],
+      hrv_ms: [30, 80],
+      mood: [3, 8],
+      energy: [3, 8],
+      stress: [3, 8],
+      coding_seconds: [10_000, 36_000],
+      calories: [1_500, 3_500],
+      water_ml: [800, 3_000],
+      weight: [70, 85],
+    }
+    for (const metric of catalogueMetrics) {
+      const [low, high] = ranges[metric]
+      for (const side of sides) {
+        const share = (index: number) => (side === 'above' ? index / 59 : 1 - index / 59)
+        const analysed = await analyse(
+          daily(metric, 60, index => low + (high - low) * (share(index) + 0.02 * draw())),
+          { archetype },
+        )
+        const trend = analysed.result.focus.find(({ finding }) => finding === 'trend')
+        expect([metric, trend?.side]).toEqual([metric, side])
+        if (trend?.judgement !== 'bad') continue
+        const { about, never } = sensible[metric][side]
+        expect(adviceIn(analysed)).toMatch(about)
+        if (never) expect(adviceIn(analysed)).not.toMatch(never)
+      }
+    }
   })
 })
 

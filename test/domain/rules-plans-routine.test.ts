@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createDemoDataPoints } from '../../prisma/demo-data.ts'
 import type { GeneratorDataPoint } from '../../src/providers/generator.ts'
 import type { PlanDraft, PlanInput } from '../../src/providers/plan.ts'
+import type { Side } from '../../src/providers/rules/findings.ts'
 import { createRulesGenerator } from '../../src/providers/rules/rules-generator.ts'
 import { type Archetype, archetypes } from '../../src/shared/archetype.ts'
 import type { JsonValue } from '../../src/shared/json.ts'
@@ -22,14 +23,15 @@ function daily(metric: string, value: number, hour: number | ((day: number) => n
 
 /** As the rules engine writes it, with nothing but what a plan reads. */
 function analysed(
-  findings: [metric: string, finding: string][],
+  findings: [metric: string, finding: string, side?: Side | null][],
   nextSteps: string[] = [],
 ): PlanInput['analysis'] {
-  const focus = findings.map(([metric, finding]) => ({
+  const focus = findings.map(([metric, finding, side = 'below']) => ({
     metric,
     finding,
     kind: 'RISK',
     judgement: 'bad',
+    side,
     weight: 0.8,
     confidence: 0.7,
   }))
@@ -163,20 +165,35 @@ describe('a routine', () => {
     expect(rested.summary).not.toContain('earlier')
   })
 
+  it('does not take long nights for short ones', async () => {
+    const long = await routine({ analysis: analysed([['sleep_hours', 'level', 'above']]) })
+    const plain = await routine()
+    expect(long.items).toEqual(plain.items)
+    expect(long.summary).not.toContain('short')
+    const eatingAfter = (side: Side) =>
+      makePlan(planInput('NUTRITION', {}, { analysis: analysed([['sleep_hours', 'level', side]]) }))
+    expect((await eatingAfter('below')).summary).toContain('Your sleep is short')
+    expect((await eatingAfter('above')).summary).not.toContain('short')
+  })
+
   it('changes with what the analysis found to be bad', async () => {
-    const titles = async (...findings: [string, string][]) =>
+    const titles = async (...findings: [string, string, Side?][]) =>
       (await routine({ archetype: 'PEAK_PERFORMER', analysis: analysed(findings) })).items.map(
         ({ title }) => title,
       )
     const plain = await titles()
     expect(plain).toContain('Training')
-    expect(await titles(['resting_heart_rate', 'trend'])).toEqual(
+    expect(await titles(['resting_heart_rate', 'trend', 'above'])).toEqual(
       expect.arrayContaining(['Training, easy', 'Quiet half hour']),
     )
     expect(await titles(['steps', 'weekend'])).toContain('Extra walk')
     expect(await titles(['mood', 'shift'])).toContain('Something that has done you good')
-    expect(await titles(['coding_seconds', 'outliers'])).toContain('End of the working day')
+    expect(await titles(['coding_seconds', 'outliers', 'above'])).toContain('End of the working day')
     expect(await titles(['active_minutes', 'level'])).toContain('Session of strength')
+    for (const tooMuch of ['steps', 'active_minutes']) {
+      expect(await titles([tooMuch, 'trend', 'above'])).toEqual(plain)
+    }
+    expect(await titles(['coding_seconds', 'trend', 'below'])).toEqual(plain)
     expect(await titles(['weight', 'trend'])).toEqual(plain)
     const good = analysed([
       ['mood', 'trend'],

@@ -4,7 +4,7 @@ import type { JsonValue } from '../../shared/json.ts'
 import type { AnalysisMode, InsightKind } from '../generator.ts'
 import type { FindingType } from './archetype-weights.ts'
 import type { DailySeries } from './daily-series.ts'
-import type { Judgement } from './findings.ts'
+import type { Judgement, Side } from './findings.ts'
 import type { MetricFamily } from './metric-catalogue.ts'
 import { isoDate, parseIsoDate, type UtcDay } from './utc-day.ts'
 
@@ -73,6 +73,7 @@ export type FocusResult = {
   finding: FindingType
   kind: InsightKind
   judgement: Judgement
+  side: Side | null
   weight: number
   confidence: number
 }

@@ -6,6 +6,8 @@ import type { Recording } from './recording.ts'
 import { holdsTogether } from './robust-statistics.ts'
 
 export type Judgement = 'good' | 'bad' | 'neutral'
+export const sides = ['below', 'above'] as const
+export type Side = (typeof sides)[number]
 
 export interface AnalysedMetric {
   record: MetricRecord
@@ -18,6 +20,8 @@ export interface Finding {
   type: FindingType
   metric: AnalysedMetric
   judgement: Judgement
+  /** Where its days lie of what is good or was usual: for a trend, where it goes. Null where on both, or on neither. */
+  side: Side | null
   /** How far beyond the bar of relevance, which is 1. */
   effect: number
   confidence: number
@@ -87,6 +91,7 @@ export function judgeChange(better: Better, from: number, to: number): Judgement
 interface Candidate {
   type: FindingType
   judgement: Judgement
+  side: Side | null
   effect: number
   days: number
 }
@@ -114,10 +119,11 @@ function findInMetric(
   return candidates
     .filter(({ type, judgement }) => !(getsWorse && type === 'level' && judgement === 'good'))
     .filter(({ type }) => !(type === 'outliers' && shiftedDays > 0 && shiftedDays <= 2))
-    .map(({ type, judgement, effect, days }) => ({
+    .map(({ type, judgement, side, effect, days }) => ({
       type,
       metric,
       judgement,
+      side,
       effect,
       confidence: confidenceOf(days, effect),
       weight: reading.families[entry.family] * reading.findings[type],
@@ -132,6 +138,7 @@ function trendIn(
   return {
     type: 'trend',
     judgement: judgeChange(better, trend.start, trend.end),
+    side: sideOf(trend.end - trend.start),
     effect: ratio(trend.end - trend.start, relevantChange, noticeable.trend * noise),
     days: series.days.length,
   }
@@ -145,9 +152,11 @@ function weekendIn(
   if (!weekend) return null
   const { weekdayMedian, weekendMedian } = weekend
   const judgement = judgeChange(better, weekdayMedian, weekendMedian)
+  const side = sideOf(weekendMedian - weekdayMedian)
   return {
     type: 'weekend',
-    judgement: entry.restsAtWeekend && judgement === 'bad' ? 'neutral' : judgement,
+    judgement: entry.restsAtWeekend && side === 'below' && judgement === 'bad' ? 'neutral' : judgement,
+    side,
     effect: ratio(weekendMedian - weekdayMedian, relevantChange, noticeable.weekend * noise),
     days: weekend.weekdays + weekend.weekendDays,
   }
@@ -158,6 +167,7 @@ function shiftIn({ shift, relevantChange, noise }: MetricStatistics, better: Bet
   return {
     type: 'shift',
     judgement: judgeChange(better, shift.usual, shift.observed),
+    side: sideOf(shift.observed - shift.usual),
     effect: ratio(shift.observed - shift.usual, relevantChange, noticeable.shift * noise),
     // However long the usual is known, few new days remain few.
     days: Math.min(shift.usualDays, 4 * shift.days),
@@ -169,16 +179,14 @@ function levelIn({ windowDays: { values } }: MetricStatistics, entry: MetricEntr
   const shareOf = (holds: (value: number) => boolean) => values.filter(holds).length / values.length
   const { goodDay, poorDay } = entry
   // Each side for itself: days of too little and days of too much are no level that most days are at.
-  const poor = poorDay
-    ? Math.max(
-        shareOf(value => value < poorDay.below),
-        shareOf(value => value > poorDay.above),
-      )
-    : 0
+  const tooLittle = poorDay ? shareOf(value => value < poorDay.below) : 0
+  const tooMuch = poorDay ? shareOf(value => value > poorDay.above) : 0
+  const poor = Math.max(tooLittle, tooMuch)
   const good = goodDay ? shareOf(value => value >= goodDay.from && value <= goodDay.to) : 0
   return {
     type: 'level',
     judgement: poor >= levelShare ? 'bad' : 'good',
+    side: sideOf(tooMuch - tooLittle),
     effect: Math.max(poor, good) / levelShare,
     days: values.length,
   }
@@ -186,11 +194,13 @@ function levelIn({ windowDays: { values } }: MetricStatistics, entry: MetricEntr
 
 function outliersIn({ outliers, series }: MetricStatistics, better: Better): Candidate | null {
   if (outliers.length === 0) return null
+  const outlierSides = new Set(outliers.map(({ distance }) => sideOf(distance)))
   const allBad = outliers.every(({ expected, value }) => judgeChange(better, expected, value) === 'bad')
   return {
     type: 'outliers',
     // Single days are no strength, however good they look.
     judgement: allBad ? 'bad' : 'neutral',
+    side: outlierSides.size === 1 ? ([...outlierSides][0] ?? null) : null,
     effect: Math.max(...outliers.map(({ distance }) => Math.abs(distance))) / outlierDistance,
     days: series.days.length,
   }
@@ -201,7 +211,7 @@ function unevennessIn({ series, spread, noise }: MetricStatistics, entry: Metric
   if (entry.unevenSpread === null || days < fewestUnevenDays) return null
   // At least this much even if the estimate is one standard error too high; a trend is no unevenness.
   const surely = Math.min(spread, noise) * (1 - spreadError / Math.sqrt(days))
-  return { type: 'unevenness', judgement: 'bad', effect: surely / entry.unevenSpread, days }
+  return { type: 'unevenness', judgement: 'bad', side: null, effect: surely / entry.unevenSpread, days }
 }
 
 function regularityIn({ record, recording }: AnalysedMetric): Candidate | null {
@@ -209,6 +219,7 @@ function regularityIn({ record, recording }: AnalysedMetric): Candidate | null {
   return {
     type: 'regularity',
     judgement: 'neutral',
+    side: null,
     effect: 0.5 / Math.max(recording.coverage, 0.1),
     days: recording.daysInWindow,
   }
@@ -217,6 +228,10 @@ function regularityIn({ record, recording }: AnalysedMetric): Candidate | null {
 /** Of a metric without a value in this window the analysis before has told all there is, but for its silence. */
 function hasWindowDays({ statistics }: AnalysedMetric): boolean {
   return statistics.windowDays.days.length > 0
+}
+
+function sideOf(difference: number): Side | null {
+  return difference > 0 ? 'above' : difference < 0 ? 'below' : null
 }
 
 function ratio(change: number, ...bars: number[]): number {

@@ -66,7 +66,7 @@ export function kindOf({ type, judgement }: Finding): InsightKind {
 export function recommendedFindings(findings: readonly Finding[]): Finding[] {
   const byAdvice = new Map<Advice, Finding>()
   for (const finding of findings) {
-    const advice = adviceFor(finding.metric.record.entry.family, finding.type)
+    const advice = adviceFor(finding)
     if (finding.judgement === 'bad' && !byAdvice.has(advice)) byAdvice.set(advice, finding)
   }
   return [...byAdvice.values()].slice(0, mostRecommendations)
@@ -86,7 +86,7 @@ function tell(finding: Finding): WeighedInsight {
 }
 
 function recommend(finding: Finding, reading: ArchetypeReading): WeighedInsight {
-  const { title, action } = adviceFor(finding.metric.record.entry.family, finding.type)
+  const { title, action } = adviceFor(finding)
   return {
     kind: 'RECOMMENDATION',
     title,

@@ -14,9 +14,7 @@ export function nextStepsFor(
   metrics: readonly AnalysedMetric[],
   reading: ArchetypeReading,
 ): AnalysisResult['nextSteps'] {
-  const actions = recommendedFindings(findings).map(finding => {
-    return adviceFor(finding.metric.record.entry.family, finding.type).action
-  })
+  const actions = recommendedFindings(findings).map(finding => adviceFor(finding).action)
   const irregular = findings
     .filter(({ type }) => type === 'regularity')
     .map(({ metric }) => `record your ${metric.record.entry.name} on most days`)

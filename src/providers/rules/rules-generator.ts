@@ -112,6 +112,7 @@ function draftOf(
       finding: finding.type,
       kind: kindOf(finding),
       judgement: finding.judgement,
+      side: finding.side,
       weight: toJsonNumber(finding.weight),
       confidence: toJsonNumber(finding.confidence),
     })),

@@ -1,12 +1,16 @@
 import { z } from 'zod'
 import type { JsonValue } from '../../../shared/json.ts'
 import { findingTypes } from '../archetype-weights.ts'
+import { type Side, sides } from '../findings.ts'
 import { findMetricEntry, type MetricFamily } from '../metric-catalogue.ts'
 
 /** What an analysis found to be wrong, as far as it changes a plan. */
 export interface Concerns {
   /** Of the metrics in which something is bad. */
   families: ReadonlySet<MetricFamily>
+  /** Of these, the ones with too little of it, and the ones with too much; it may be both, or neither. */
+  tooLittle: ReadonlySet<MetricFamily>
+  tooMuch: ReadonlySet<MetricFamily>
   /** Too little of it, or less and less. */
   shortSleep: boolean
   /** Nights of very different length, or other ones at weekends. */
@@ -15,7 +19,14 @@ export interface Concerns {
   firstStep: string | null
 }
 
-const nothing: Concerns = { families: new Set(), shortSleep: false, unevenSleep: false, firstStep: null }
+const nothing: Concerns = {
+  families: new Set(),
+  tooLittle: new Set(),
+  tooMuch: new Set(),
+  shortSleep: false,
+  unevenSleep: false,
+  firstStep: null,
+}
 /** A step is quoted in a sentence of its own; what is longer was not written by the rules engine. */
 const longestStep = 200
 
@@ -29,6 +40,7 @@ const badFinding = z.object({
   metric: z.string(),
   finding: z.enum(findingTypes),
   judgement: z.literal('bad'),
+  side: z.enum(sides).nullable().catch(null),
 })
 const step = z.string().min(1).max(longestStep)
 
@@ -38,11 +50,16 @@ export function readConcerns(stored: JsonValue): Concerns {
   if (!parsed.success) return nothing
   const findings = parsed.data.focus.flatMap(entry => badFinding.safeParse(entry).data ?? [])
   const familyOf = ({ metric }: { metric: string }) => findMetricEntry(metric).family
-  const sleep = findings.filter(finding => familyOf(finding) === 'sleep').map(({ finding }) => finding)
+  const familiesAt = (wanted: Side) => new Set(findings.filter(({ side }) => side === wanted).map(familyOf))
+  const sleep = findings.filter(finding => familyOf(finding) === 'sleep')
   return {
     families: new Set(findings.map(familyOf)),
-    shortSleep: sleep.some(finding => ['level', 'trend', 'shift'].includes(finding)),
-    unevenSleep: sleep.some(finding => ['unevenness', 'weekend', 'outliers'].includes(finding)),
+    tooLittle: familiesAt('below'),
+    tooMuch: familiesAt('above'),
+    shortSleep: sleep.some(
+      ({ finding, side }) => side === 'below' && ['level', 'trend', 'shift'].includes(finding),
+    ),
+    unevenSleep: sleep.some(({ finding }) => ['unevenness', 'weekend', 'outliers'].includes(finding)),
     firstStep: step.safeParse(parsed.data.nextSteps[0]).data ?? null,
   }
 }

@@ -135,7 +135,7 @@ function countText(slots: readonly MealSlot[]): string {
 }
 
 /** What the analysis found and eating can help with, most important first. */
-function adviceFor({ families, shortSleep }: Concerns): string[] {
+function adviceFor({ families, tooLittle, shortSleep }: Concerns): string[] {
   return [
     shortSleep
       ? 'Your sleep is short of what it should be: keep coffee and tea to the time before 14:00 and the last meal three hours before bed.'
@@ -143,7 +143,7 @@ function adviceFor({ families, shortSleep }: Concerns): string[] {
     families.has('recovery')
       ? 'Your recovery shows strain: leave alcohol out for these days and eat vegetables with every meal.'
       : null,
-    families.has('training') || families.has('movement')
+    tooLittle.has('training') || tooLittle.has('movement')
       ? 'With more movement to come back to, have the larger half of the carbohydrates around it.'
       : null,
     families.has('mood') ? 'For a steadier mood eat at the same times every day.' : null,

@@ -142,35 +142,47 @@ export const archetypeRoutines: Record<Archetype, ArchetypeRoutine> = {
 }
 
 /** What a finding adds to the day, whoever it belongs to. */
-export const blocksByConcern: Partial<Record<MetricFamily, RoutineBlock>> = {
+export const blocksByConcern: Partial<
+  Record<MetricFamily, { block: RoutineBlock; onlyOfTooLittle?: boolean }>
+> = {
   movement: {
-    title: 'Extra walk',
-    description: 'Your movement has gone down: a walk around lunch brings it back with the least effort.',
-    minutes: 20,
-    leastMinutes: 10,
-    at: 400,
+    onlyOfTooLittle: true,
+    block: {
+      title: 'Extra walk',
+      description: 'Your movement has gone down: a walk around lunch brings it back with the least effort.',
+      minutes: 20,
+      leastMinutes: 10,
+      at: 400,
+    },
   },
   training: {
-    title: 'Session of strength',
-    description: 'Your training has become less: a short session at a fixed time is how it returns.',
-    minutes: 30,
-    leastMinutes: 15,
-    at: 570,
+    onlyOfTooLittle: true,
+    block: {
+      title: 'Session of strength',
+      description: 'Your training has become less: a short session at a fixed time is how it returns.',
+      minutes: 30,
+      leastMinutes: 15,
+      at: 570,
+    },
   },
   recovery: {
-    title: 'Quiet half hour',
-    description: 'Your body shows strain: no effort and no screen for this half hour.',
-    minutes: 30,
-    leastMinutes: 15,
-    at: 480,
+    block: {
+      title: 'Quiet half hour',
+      description: 'Your body shows strain: no effort and no screen for this half hour.',
+      minutes: 30,
+      leastMinutes: 15,
+      at: 480,
+    },
   },
   mood: {
-    title: 'Something that has done you good',
-    description:
-      'Somebody to talk to, music, the garden: planned like an appointment, because mood follows it.',
-    minutes: 30,
-    leastMinutes: 15,
-    at: 660,
+    block: {
+      title: 'Something that has done you good',
+      description:
+        'Somebody to talk to, music, the garden: planned like an appointment, because mood follows it.',
+      minutes: 30,
+      leastMinutes: 15,
+      at: 660,
+    },
   },
 }
 

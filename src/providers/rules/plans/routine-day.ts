@@ -45,7 +45,7 @@ export function shapeDay(
 ): RoutineDay {
   const routine = archetypeRoutines[archetype]
   const slept = rhythm.sleepHours
-  // An analysis may look back farther than what is observed here, or find too much of it.
+  // An analysis may look back farther than what is observed here.
   const isShortOfSleep =
     slept === null
       ? concerns.shortSleep

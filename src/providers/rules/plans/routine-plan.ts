@@ -78,10 +78,10 @@ function fillDay(
   const [daylight, ...others] = blocks
   if (daylight) add(daylight, daylight.at)
   const workEnd = workEndOf(day, rhythm)
-  if (concerns.families.has('work') || workEnd !== null) add(endOfWork, workEnd ?? endOfWork.at)
+  if (concerns.tooMuch.has('work') || workEnd !== null) add(endOfWork, workEnd ?? endOfWork.at)
   for (const family of concerns.families) {
-    const block = blocksByConcern[family]
-    if (block) add(block, block.at)
+    const { block, onlyOfTooLittle = false } = blocksByConcern[family] ?? {}
+    if (block && (!onlyOfTooLittle || concerns.tooLittle.has(family))) add(block, block.at)
   }
   for (const block of others) {
     const eased = block.observed === 'movement' && concerns.families.has('recovery') ? ease(block) : block
