@@ -6,6 +6,7 @@ import { createLoaders } from '../schema/loaders.ts'
 import { schema } from '../schema/schema.ts'
 import { EVENT_ID, processEventStream } from './event-stream.ts'
 import { renderGraphiqlPage } from './graphiql-page.ts'
+import { literalPaths } from './literal-path.ts'
 import { maskError } from './mask-error.ts'
 import { endAt } from './subscription-end.ts'
 import { TokenError, type VerifiedToken, type VerifyToken } from './token.ts'
@@ -167,9 +168,9 @@ function tokenExpired(): ExecutionResult {
 
 /** Every error that leaves the gateway has a code of the contract. */
 function errorCodes({ logger }: Services): Plugin<ServerContext> {
-  const withCode = (error: unknown, code: string) =>
+  const withCode = (error: unknown, code: string, path?: string) =>
     error instanceof GraphQLError
-      ? new GraphQLError(error.message, {
+      ? new GraphQLError(path === undefined ? error.message : `${path}: ${error.message}`, {
           ...error,
           nodes: error.nodes ?? null,
           originalError: null,
@@ -187,10 +188,19 @@ function errorCodes({ logger }: Services): Plugin<ServerContext> {
         if (result instanceof Error) replaceParseResult(withCode(result, 'GRAPHQL_PARSE_FAILED') as Error)
       },
     onValidate:
-      () =>
+      ({ params }) =>
       ({ valid, result, setResult }) => {
-        if (!valid)
-          setResult(result.map(error => withCode(error, 'GRAPHQL_VALIDATION_FAILED') as GraphQLError))
+        if (valid) return
+        const errors = result as readonly GraphQLError[]
+        const paths = literalPaths(params.documentAST, errors)
+        setResult(
+          errors.map(error =>
+            // Yoga keeps what it has validated, and hands out again what this has made of it.
+            error.extensions.code === undefined
+              ? (withCode(error, 'GRAPHQL_VALIDATION_FAILED', paths.get(error)) as GraphQLError)
+              : error,
+          ),
+        )
       },
     onExecute: ({ args }) => ({
       onExecuteDone: ({ result, setResult }) => {

@@ -50,6 +50,8 @@ const recordLiteral = (fields: Record<string, string>) => {
 const analyse = (input: unknown) =>
   ask(gateway.url, { query: REQUEST_ANALYSIS, variables: { input } }, { token })
 
+const PLAN = 'generatePlan(input: { kind: ROUTINE, archetype: PEAK_PERFORMER'
+
 const nothingStored = async () => expect(await storedState(database)).toEqual(before)
 
 /** The answer is InvalidInputError whose first issue is at this path. */
@@ -64,9 +66,11 @@ function expectIssue(answer: WholeAnswer, path: string): void {
   expect(result.message).toContain(path)
 }
 
-/** The error points at the very value in the document: a literal's field has no other name. */
-function expectPointsAt(answer: WholeAnswer, query: string, value: string): void {
+/** The error names the field, and points at the very value in the document. */
+function expectPointsAt(answer: WholeAnswer, query: string, value: string, path: string): void {
   const error = expectError(answer, 'GRAPHQL_VALIDATION_FAILED', /./)
+  expect(error.message.split(': ')[0]).toBe(path)
+  expect(error.message.split(path)).toHaveLength(2)
   const { line, column } = error.locations?.[0] ?? { line: 0, column: 0 }
   const pointedAt = (query.split('\n')[line - 1] ?? '').slice(column - 1)
   expect(pointedAt.startsWith(value), `${error.message} points at "${pointedAt.slice(0, 40)}"`).toBe(true)
@@ -138,7 +142,7 @@ test.each([
 ])('the unparsable date %j is refused as a variable and as a literal, and named', async date => {
   expectError(await record([{ ...point, recordedAt: date }]), 'BAD_USER_INPUT', /recordedAt/)
   const { query, answer } = recordLiteral({ recordedAt: JSON.stringify(date) })
-  expectPointsAt(await answer, query, JSON.stringify(date))
+  expectPointsAt(await answer, query, JSON.stringify(date), 'points.0.recordedAt')
   await nothingStored()
 })
 
@@ -152,7 +156,7 @@ test.each(['NaN', 'Infinity', '-Infinity'])('the value %s is no JSON and no lite
   const { query, answer } = recordLiteral({ value })
   const written = await answer
   if (value.startsWith('-')) expectError(written, 'GRAPHQL_PARSE_FAILED', /Infinity|"I"/)
-  else expectPointsAt(written, query, value)
+  else expectPointsAt(written, query, value, 'points.0.value')
   await nothingStored()
 })
 
@@ -215,12 +219,50 @@ test.each(['NOBODY', 'foundation_builder', '', 5])(
   },
 )
 
-test('an unknown archetype is refused as a literal, and pointed at', async () => {
-  const query = 'mutation { requestAnalysis(input: { archetype: NOBODY }) { __typename } }'
-  expectPointsAt(await ask(gateway.url, { query }, { token }), query, 'NOBODY')
-  const filter = '{ viewer { analyses(archetype: NOBODY) { totalCount } } }'
-  expectPointsAt(await ask(gateway.url, { query: filter }, { token }), filter, 'NOBODY')
+test.each([
+  ['mutation { requestAnalysis(input: { archetype: NOBODY }) { __typename } }', 'NOBODY', 'input.archetype'],
+  ['{ viewer { analyses(archetype: NOBODY) { totalCount } } }', 'NOBODY', 'archetype'],
+  ['{ viewer { analyses(first: 1.5) { totalCount } } }', '1.5', 'first'],
+  ['{ viewer { ...on User { analyses(first: null, after: 7) { totalCount } } } }', '7', 'after'],
+  ['{ node(id: null) { id } }', 'null', 'id'],
+  ['{ nodes(ids: ["a", null]) { id } }', 'null', 'ids.1'],
+  ['query($first: Int = "many") { viewer { analyses(first: $first) { totalCount } } }', '"many"', '$first'],
+  [`mutation { ${PLAN}, days: 1.5 }) { __typename } }`, '1.5', 'input.days'],
+  [`mutation { ${PLAN}, waitMs: 99999999999 }) { __typename } }`, '99999999999', 'input.waitMs'],
+  [`mutation { ${PLAN}, colour: 5 }) { __typename } }`, 'colour: 5', 'input.colour'],
+  [`mutation { ${PLAN}, idempotencyKey: 5 }) { __typename } }`, '5', 'input.idempotencyKey'],
+  [`mutation { ${PLAN}, kind: MENU }) { __typename } }`, 'kind: ROUTINE', 'input.kind'],
+])('the literal of %s is refused, pointed at and named, each time it is sent', async (query, value, path) => {
+  expectPointsAt(await ask(gateway.url, { query }, { token }), query, value, path)
+  expectPointsAt(await ask(gateway.url, { query }, { token }), query, value, path)
   await nothingStored()
+})
+
+test.each([
+  ['metric', 'null'],
+  ['metric', '5'],
+  ['value', 'null'],
+  ['value', '"much"'],
+  ['value', '[1, 2]'],
+  ['recordedAt', 'null'],
+  ['recordedAt', '1769853600000'],
+  ['unit', '{ of: "length" }'],
+])('a literal point whose %s is %s is refused, pointed at and named', async (field, value) => {
+  const { query, answer } = recordLiteral({ [field]: value })
+  expectPointsAt(await answer, query, value, `points.0.${field}`)
+  await nothingStored()
+})
+
+test('what is wrong with a document beside its values is told without a place in the arguments', async () => {
+  const about = async (query: string) =>
+    expectError(await ask(gateway.url, { query }, { token }), 'GRAPHQL_VALIDATION_FAILED', /./).message
+  expect(await about('{ viewer { colour } }')).toBe('Cannot query field "colour" on type "User".')
+  expect(await about('mutation { requestAnalysis { __typename } }')).toMatch(
+    /^Field "requestAnalysis" argument "input"/,
+  )
+  expect(await about('{ viewer { analyses(colour: 5) { totalCount } } }')).toMatch(
+    /^Unknown argument "colour"/,
+  )
 })
 
 test('waitMs is refused when it is negative, longer than anybody may wait, or no whole number', async () => {
