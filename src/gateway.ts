@@ -31,9 +31,15 @@ import type { Logger } from './shared/logger.ts'
 import type { Metrics } from './shared/metrics.ts'
 import { PromptListener } from './streams/prompt-listener.ts'
 
+/** A database that is there, or was started for this instance, which then stops it when all else is closed. */
+export interface OpenDatabase {
+  readonly url: string
+  stop?(): Promise<void>
+}
+
 export interface GatewayOptions {
   config: Config
-  databaseUrl: string
+  openDatabase: (signal: AbortSignal | undefined) => Promise<OpenDatabase>
   /** HS256; undefined where keys come from an address. */
   jwtSecret: string | undefined
   generator: Generator
@@ -41,6 +47,8 @@ export interface GatewayOptions {
   metrics: Metrics
   clock?: Clock
   now?: () => Date
+  /** Ends a start that is still under way: it rejects with the signal's reason, and has closed what was open. */
+  signal?: AbortSignal
 }
 
 export interface Gateway {
@@ -55,9 +63,9 @@ const MS_PER_MINUTE = 60_000
 /** Every queue of durable jobs, named by the use case that works on it. */
 const jobQueues = [INTERVIEW_PROMPT_QUEUE]
 
-/** One instance. Several in one process share nothing but what their settings name. */
+/** One instance, which listens before anything else. Several in one process share nothing but what their settings name. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { config, databaseUrl, logger, metrics, clock = systemClock, now = () => new Date() } = options
+  const { config, logger, metrics, signal, clock = systemClock, now = () => new Date() } = options
   let phase: Phase = 'starting'
   const owners: (() => Promise<void>)[] = []
   const closeAll = async () => {
@@ -66,6 +74,23 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
   try {
     const reports: Parameters<typeof listen>[0]['reports'] = {}
+    const http: HttpServer = await listen({
+      host: config.host,
+      port: config.port,
+      logger,
+      phase: () => phase,
+      reports,
+      metrics: async () => ({
+        contentType: metrics.registry.contentType,
+        text: await metrics.registry.metrics(),
+      }),
+    })
+    owners.push(() => http.close(0))
+
+    const database = await options.openDatabase(signal)
+    owners.push(async () => database.stop?.())
+    const databaseUrl = database.url
+    await migrate(databaseUrl, message => logger.info(message), { signal })
     const client = createDatabaseClient({
       url: databaseUrl,
       poolSize: config.databasePoolSize,
@@ -74,21 +99,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       metrics,
     })
     owners.push(() => client.close())
-    const http: HttpServer = await listen({
-      host: config.host,
-      port: config.port,
-      logger,
-      phase: () => phase,
-      reports,
-      ready: () => databaseAnswers(client),
-      metrics: async () => ({
-        contentType: metrics.registry.contentType,
-        text: await metrics.registry.metrics(),
-      }),
-    })
-    owners.push(() => http.close(0))
-
-    await migrate(databaseUrl, message => logger.info(message))
 
     const transaction = createRunTransaction(client, { logger, metrics })
     const { generator } = options
@@ -215,7 +225,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         production: config.production,
         developmentToken,
       }),
+      () => databaseAnswers(client),
     )
+    signal?.throwIfAborted()
     phase = 'ready'
 
     let closed: Promise<void> | undefined
@@ -239,6 +251,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       },
     }
   } catch (error) {
+    phase = 'draining'
     await closeAll()
     throw error
   }

@@ -1,7 +1,7 @@
 import { type Config, readConfig } from './config.ts'
 import { startEmbeddedPostgres } from './database/embedded-postgres.ts'
 import { explainFailure } from './explain-failure.ts'
-import { startGateway } from './gateway.ts'
+import { type OpenDatabase, startGateway } from './gateway.ts'
 import { keptSecret } from './http/kept-secret.ts'
 import type { Generator } from './providers/generator.ts'
 import { createRulesGenerator } from './providers/rules/rules-generator.ts'
@@ -38,31 +38,35 @@ async function main(): Promise<void> {
 
   const metrics = createMetrics()
   collectProcessMetrics(metrics)
-  const embedded = config.databaseUrl
-    ? undefined
-    : await startEmbeddedPostgres({ dataDir: config.dataDir, log: message => log.info(message) })
-  try {
-    const secret =
-      config.jwt.secret ?? (config.jwt.jwksUrl ? undefined : await keptSecret(config.dataDir, 'jwt-secret'))
-    const gateway = await startGateway({
-      config,
-      databaseUrl: config.databaseUrl ?? embedded?.url ?? '',
-      jwtSecret: secret,
-      generator: await createGenerator(config, log, metrics),
-      logger: log,
-      metrics,
-    })
+  const secret =
+    config.jwt.secret ?? (config.jwt.jwksUrl ? undefined : await keptSecret(config.dataDir, 'jwt-secret'))
+  const gateway = await startGateway({
+    config,
+    openDatabase: signal => openDatabase(config, log, signal),
+    jwtSecret: secret,
+    generator: await createGenerator(config, log, metrics),
+    logger: log,
+    metrics,
+    signal: stopping.signal,
+  }).catch(error => {
+    if (error !== stopping.signal.reason) throw error
+  })
+  if (gateway) {
     log.info(`listening on ${gateway.url}`)
     if (config.graphiql) log.info(`GraphiQL: ${gateway.url}/graphql`)
     if (gateway.developmentToken) log.info(`development token: ${gateway.developmentToken}`)
     if (!stopping.signal.aborted)
       await new Promise(resolve => stopping.signal.addEventListener('abort', resolve))
     await gateway.close()
-    log.info('drained')
-  } finally {
-    await embedded?.stop()
   }
+  log.info(gateway ? 'drained' : 'stopped before it had started')
   process.exit(0)
+}
+
+async function openDatabase(config: Config, log: Logger, signal?: AbortSignal): Promise<OpenDatabase> {
+  return config.databaseUrl === undefined
+    ? startEmbeddedPostgres({ dataDir: config.dataDir, log: message => log.info(message), signal })
+    : { url: config.databaseUrl }
 }
 
 async function createGenerator(config: Config, log: Logger, metrics: Metrics): Promise<Generator> {

@@ -111,6 +111,7 @@ export async function createCluster(options: {
   password: string
   systemDir: string
   log: (message: string) => void
+  signal: AbortSignal | undefined
 }): Promise<Cluster> {
   const { files, binaries, account, systemDir, log } = options
   const id = randomBytes(6).toString('hex')
@@ -163,10 +164,11 @@ async function runInitdb(
     account: Account | null
     password: string
     systemDir: string
+    signal: AbortSignal | undefined
   },
   target: string,
 ): Promise<void> {
-  const { files, binaries, account, password, systemDir } = options
+  const { files, binaries, account, password, systemDir, signal } = options
   const passwordFile = `${target}.password`
   await writePasswordFor(account, passwordFile, password)
   const outcome = await runCommand(
@@ -183,11 +185,12 @@ async function runInitdb(
       '--locale-provider=builtin',
       '--builtin-locale=C.UTF-8',
     ],
-    { account, timeoutMs: initdbTimeoutMs },
+    { account, timeoutMs: initdbTimeoutMs, signal },
   )
   await rm(passwordFile, { force: true })
-  if (outcome.ok) return
+  if (outcome.ok && !signal?.aborted) return
   await removeAttempts(files, systemDir)
+  signal?.throwIfAborted()
   const said = outcome.stderr.trim().split('\n').slice(-5).join('\n  ')
   const nameless = outcome.stderr.includes('could not look up effective user ID')
   throw new EmbeddedPostgresError(

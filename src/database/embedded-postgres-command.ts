@@ -26,25 +26,31 @@ export function surroundings(account: Account | null) {
   }
 }
 
-/** Runs a program to its end, or to SIGKILL after `timeoutMs`. Never rejects. */
+/** Runs a program to its end, to SIGKILL after `timeoutMs`, or to SIGTERM, at which it may tidy up, when the signal aborts. Never rejects. */
 export function runCommand(
   file: string,
   args: readonly string[],
-  { account, timeoutMs }: { account: Account | null; timeoutMs: number },
+  options: { account: Account | null; timeoutMs: number; signal?: AbortSignal | undefined },
 ): Promise<CommandOutcome> {
   return new Promise(resolve => {
-    const options = {
+    const { account, signal } = options
+    const settings = {
       ...surroundings(account),
       encoding: 'utf8',
-      timeout: timeoutMs,
+      timeout: options.timeoutMs,
       killSignal: 'SIGKILL',
       maxBuffer: 1 << 20,
     } as const
+    let onAbort = () => {}
     const settle = (error: Error | null, stdout: string, stderr: string) => {
+      signal?.removeEventListener('abort', onAbort)
       resolve({ ok: error === null, reason: error === null ? '' : describe(error), stdout, stderr })
     }
     try {
-      execFile(file, args, options, settle).stdin?.end()
+      const child = execFile(file, args, settings, settle)
+      child.stdin?.end()
+      onAbort = () => void child.kill('SIGTERM')
+      signal?.addEventListener('abort', onAbort, { once: true })
     } catch (error) {
       // Some failures to begin (EACCES for a uid that may not be taken on) are thrown and not emitted.
       settle(error as Error, '', '')

@@ -9,19 +9,24 @@ const retryMs = 20
 
 /**
  * Excludes every other process, and every other caller in this one, until it is disposed of. Resolves to null when
- * that did not come about in `timeoutMs`.
+ * that did not come about in `timeoutMs`, and rejects with the signal's reason once it aborts.
  *
  * Node has no flock. SQLite, which it has built in, takes the file lock of each platform: the kernel holds it and
  * lets go when the process dies, however it dies, so that there are no stale locks to judge. Nothing is ever
  * written to the file. Nothing else may open it: closing any descriptor of a file drops POSIX locks on it.
  */
-export async function acquireFileLock(path: string, timeoutMs: number): Promise<Disposable | null> {
+export async function acquireFileLock(
+  path: string,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<Disposable | null> {
   const deadline = performance.now() + timeoutMs
   await createEmpty(path)
   await access(path, constants.R_OK | constants.W_OK)
   const database = new DatabaseSync(path, { timeout: 0 })
   try {
     while (!tryLock(database)) {
+      signal?.throwIfAborted()
       if (performance.now() > deadline) {
         database.close()
         return null

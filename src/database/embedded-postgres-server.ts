@@ -8,7 +8,13 @@ import { type EmbeddedPostgresFiles, writeWhole } from './embedded-postgres-clus
 import { surroundings } from './embedded-postgres-command.ts'
 import { type Connection, connect, serves } from './embedded-postgres-connection.ts'
 import { displayPath, EmbeddedPostgresError, errorCode, orAbsent } from './embedded-postgres-error.ts'
-import { identifyProcess, isAlive, pidFilePath, readPidFile } from './embedded-postgres-postmaster.ts'
+import {
+  identifyProcess,
+  isAlive,
+  pidFilePath,
+  readPidFile,
+  stopPostmaster,
+} from './embedded-postgres-postmaster.ts'
 
 /**
  * From nothing, or from a server that is there and does not answer yet, to a connection. A start takes 0.1 s; what
@@ -32,6 +38,8 @@ export interface ServerOptions {
   readonly dir: string
   readonly password: string
   readonly log: (message: string) => void
+  /** Ends what waits for a server */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface RunningServer {
@@ -55,6 +63,7 @@ export async function findRunningServer(
   const since = performance.now()
   let noticed = false
   for (;;) {
+    options.signal?.throwIfAborted()
     const pidFile = await readPidFile(dir)
     if (pidFile === null) return null
     let doing = 'starting'
@@ -154,11 +163,14 @@ export async function startServer(
       await delay(retryMs)
     }
     // Also where it is not ours: what occupies the data may be a server that somebody started by hand.
-    const server = await findRunningServer(options, deadline)
+    const server = await findRunningServer(outcome === 'ready' ? unabortable(options) : options, deadline)
     if (server !== null) return server
     if (outcome === 'ready') throw await withLog(files, 'The embedded PostgreSQL started, and ended again')
   }
 }
+
+/** What was started is connected to, also when nobody wants it any more: who is connected can stop it in order. */
+const unabortable = (options: ServerOptions): ServerOptions => ({ ...options, signal: undefined })
 
 /**
  * Below the ranges from which systems take ports for outgoing connections (Linux: from 32768), so that it is still free
@@ -207,6 +219,11 @@ async function launch(
     const pidFile = await readPidFile(dir)
     if (pidFile !== null && pidFile !== 'empty' && pidFile.pid === child.pid && pidFile.status === 'ready')
       return 'ready'
+    if (options.signal?.aborted) {
+      const pgCtl = async () => binaries.pgCtl
+      if (child.pid !== undefined) await stopPostmaster({ pid: child.pid, dir, pgCtl, account })
+      throw options.signal.reason
+    }
     if (performance.now() > deadline) {
       throw await withLog(files, 'The embedded PostgreSQL is still not ready; it goes on, so try again later')
     }

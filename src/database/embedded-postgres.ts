@@ -53,6 +53,8 @@ export interface EmbeddedPostgres {
 export interface EmbeddedPostgresOptions {
   readonly dataDir: string
   readonly log: (message: string) => void
+  /** Ends a start that is still under way: it rejects with the signal's reason, and has stopped what it had started. */
+  readonly signal?: AbortSignal | undefined
   /** For tests: the platform's package, in place of the installed one */
   readonly packageDir?: string
   /** For tests: where root keeps what PostgreSQL's account must reach and cannot, in place of /var/lib/tributary */
@@ -89,15 +91,15 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   }
 }
 
-async function acquireStartLock({ log }: EmbeddedPostgresOptions, files: EmbeddedPostgresFiles) {
-  const lock = await acquireFileLock(files.lock, noticeMs)
+async function acquireStartLock({ log, signal }: EmbeddedPostgresOptions, files: EmbeddedPostgresFiles) {
+  const lock = await acquireFileLock(files.lock, noticeMs, signal)
   if (lock !== null) return lock
   log('waiting for another gateway, which is starting or stopping the embedded PostgreSQL')
-  return acquireFileLock(files.lock, startLockMs)
+  return acquireFileLock(files.lock, startLockMs, signal)
 }
 
 async function startLocked(
-  { log, packageDir, systemDir = '/var/lib/tributary' }: EmbeddedPostgresOptions,
+  { log, signal, packageDir, systemDir = '/var/lib/tributary' }: EmbeddedPostgresOptions,
   files: EmbeddedPostgresFiles,
 ): Promise<EmbeddedPostgres> {
   await removeAttempts(files, systemDir)
@@ -111,7 +113,8 @@ async function startLocked(
   if (cluster === null) {
     log(`starting the embedded PostgreSQL (first start: creating its data in ${shown})`)
     password = await getOrCreatePassword(files)
-    cluster = await createCluster({ files, binaries: await locate(), account, password, systemDir, log })
+    const binaries = await locate()
+    cluster = await createCluster({ files, binaries, account, password, systemDir, log, signal })
     origin = 'initialised'
   } else if (password === null) {
     throw new EmbeddedPostgresError(
@@ -120,7 +123,7 @@ async function startLocked(
     )
   }
 
-  const options: ServerOptions = { files, dir: cluster.dir, password, log }
+  const options: ServerOptions = { files, dir: cluster.dir, password, log, signal }
   const deadline = performance.now() + serverTimeoutMs
   let server = await findRunningServer(options, deadline)
   if (server !== null) {
@@ -142,8 +145,10 @@ async function startLocked(
   try {
     await use.hold.take()
     await createDatabase(server.connection)
+    signal?.throwIfAborted()
   } catch (error) {
     await leave(use)
+    signal?.throwIfAborted()
     throw await withLog(
       files,
       `The embedded PostgreSQL runs and does not work (${(error as Error).message})`,

@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
+import { Socket } from 'node:net'
 import pg from 'pg'
 
 /** The folder that ships with the gateway, in the layout of Prisma's own command line. */
@@ -27,23 +28,30 @@ interface Migration {
  * the same moment. Each migration and its record in `_prisma_migrations` commit together, so that a kill in between
  * leaves nothing half done; Prisma's own engine writes them apart, which is why it is not used here.
  * @returns the names of those applied now.
- * @throws MigrationError with what to do, where the database and the folder do not fit.
+ * @throws MigrationError with what to do, where the database and the folder do not fit; the signal's reason once it
+ * aborts, and then what was under way is rolled back.
  */
 export async function migrate(
   url: string,
   log: (message: string) => void,
-  dir: URL = MIGRATIONS_DIR,
+  options: { dir?: URL; signal?: AbortSignal | undefined } = {},
 ): Promise<string[]> {
+  const { dir = MIGRATIONS_DIR, signal } = options
   const migrations = await readMigrations(dir)
+  signal?.throwIfAborted()
+  const socket = new Socket()
   const client = new pg.Client({
     connectionString: url,
     application_name: 'tributary-migrate',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    stream: () => socket,
   })
   // A connection lost in between rejects the query under way; the event of its own must only not end the process.
   client.on('error', () => {})
-  await client.connect()
+  const hangUp = () => void socket.destroy()
+  signal?.addEventListener('abort', hangUp, { once: true })
   try {
+    await client.connect()
     const version = Number((await client.query('SHOW server_version_num')).rows[0].server_version_num)
     if (version < OLDEST_SERVER)
       throw new MigrationError(
@@ -53,7 +61,11 @@ export async function migrate(
     await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK])
     await client.query('SET lock_timeout = 5000')
     return await applyPending(client, migrations, log)
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
   } finally {
+    signal?.removeEventListener('abort', hangUp)
     // Ends the session, and the lock with it.
     await client.end()
   }

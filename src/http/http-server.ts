@@ -13,13 +13,13 @@ export interface HttpServerOptions {
   phase: () => Phase
   /** Pages by path, asked for only once the gateway is ready. */
   reports: Record<string, () => Promise<HealthReport>>
-  ready: () => Promise<boolean>
   metrics: () => Promise<{ contentType: string; text: string }>
 }
 
 export interface HttpServer {
   readonly url: string
-  serve(graphql: GraphqlServer): void
+  /** From now on GraphQL is served; `ready` is what else it takes to be ready. */
+  serve(graphql: GraphqlServer, ready: () => Promise<boolean>): void
   /** Idempotent. Takes no more requests, waits for those under way until `deadlineMs` is over, then cuts them off. */
   close(deadlineMs: number): Promise<void>
 }
@@ -30,6 +30,7 @@ const REQUEST_ID = /^[\w.:-]{1,128}$/
 /** Listens at once, so that a probe learns that the gateway is starting; GraphQL is served when it can be. */
 export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   let graphql: GraphqlServer | undefined
+  let hasAll = async () => false
   let sockets: { close(): Promise<void> } | undefined
   let closed: Promise<void> | undefined
   const server = createServer((request, response) => {
@@ -58,7 +59,7 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
         return sendJson(response, 200, { status: 'ok' })
       case '/health/ready': {
         const phase = options.phase()
-        const ready = phase === 'ready' && (await options.ready())
+        const ready = phase === 'ready' && (await hasAll())
         return sendJson(response, ready ? 200 : 503, { status: ready ? 'ok' : 'down', phase })
       }
       case '/metrics': {
@@ -97,9 +98,10 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
 
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
-    serve(ready) {
-      graphql = ready
-      sockets = serveWebSockets(server, ready, randomUUID, options.logger)
+    serve(graphqlServer, ready) {
+      graphql = graphqlServer
+      hasAll = ready
+      sockets = serveWebSockets(server, graphqlServer, randomUUID, options.logger)
     },
     close(deadlineMs) {
       closed ??= (async () => {

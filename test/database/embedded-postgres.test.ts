@@ -273,6 +273,48 @@ describe('between starts', () => {
   })
 })
 
+describe('a start that is called off', () => {
+  const reason = new Error('called off')
+  const callOffWhen = async (condition: () => Promise<boolean>) => {
+    const controller = new AbortController()
+    const starting = start({ signal: controller.signal }).catch((error: unknown) => error)
+    await until('it is time to call it off', condition)
+    controller.abort(reason)
+    expect(await starting).toBe(reason)
+    await until('nothing of it runs', async () => (await serversBelow(home)).length === 0)
+    expect(existsSync(join(dataDir, 'postgres/postmaster.pid'))).toBe(false)
+  }
+
+  test('while the data are created leaves no data and no process, and the next start begins anew', async () => {
+    await callOffWhen(async () => (await serversBelow(home)).length > 0)
+    expect(existsSync(join(dataDir, 'postgres'))).toBe(false)
+    expect((await start()).origin).toBe('initialised')
+  })
+
+  test('while the server starts stops it', async () => {
+    await copyTemplate()
+    await callOffWhen(async () => (await serversBelow(home)).length > 0)
+    expect((await start()).origin).toBe('started')
+  })
+
+  test('while the server that was started is not ready stops that too', async () => {
+    await copyTemplate()
+    const packageDir = join(home, 'package')
+    const bin = join(packageDir, 'native/bin')
+    await mkdir(bin, { recursive: true })
+    // Goes on for as long as nobody stops it, as a server that recovers a large log does.
+    const slow =
+      '#!/bin/sh\n[ "$1" = --version ] && echo "postgres (PostgreSQL) 18.0" && exit\nwhile :; do sleep 0.05; done\n'
+    await writeFile(join(bin, 'postgres'), slow, { mode: 0o755 })
+    const controller = new AbortController()
+    const starting = start({ packageDir, signal: controller.signal }).catch((error: unknown) => error)
+    await until('it runs', async () => (await serversBelow(home)).length > 0)
+    controller.abort(reason)
+    expect(await starting).toBe(reason)
+    expect(await serversBelow(home)).toEqual([])
+  })
+})
+
 describe('after a kill', () => {
   test('a server whose gateway was killed is adopted, and stopped by who adopted it', async () => {
     await copyTemplate()

@@ -74,7 +74,7 @@ test('a migration that fails leaves nothing of itself, and says which it was; me
     '1_good': 'CREATE TABLE good (id int);',
     '2_bad': 'CREATE TABLE half (id int); SELECT no_such_function();',
   })
-  await expect(migrate(url, () => {}, broken)).rejects.toThrow(/2_bad failed and was rolled back/)
+  await expect(migrate(url, () => {}, { dir: broken })).rejects.toThrow(/2_bad failed and was rolled back/)
   expect(
     await query(url, "SELECT to_regclass('good') IS NOT NULL AS good, to_regclass('half') IS NULL AS none"),
   ).toEqual([{ good: true, none: true }])
@@ -82,14 +82,14 @@ test('a migration that fails leaves nothing of itself, and says which it was; me
     '1_good': 'CREATE TABLE good (id int);',
     '2_bad': 'CREATE TABLE half (id int);',
   })
-  expect(await migrate(url, () => {}, mended)).toEqual(['2_bad'])
+  expect(await migrate(url, () => {}, { dir: mended })).toEqual(['2_bad'])
 })
 
 test('a migration whose content was changed after it was applied is refused', async () => {
   const url = await emptyDatabase('migrate_changed')
-  await migrate(url, () => {}, await migrationsDir({ '1_one': 'CREATE TABLE one (id int);' }))
+  await migrate(url, () => {}, { dir: await migrationsDir({ '1_one': 'CREATE TABLE one (id int);' }) })
   const changed = await migrationsDir({ '1_one': 'CREATE TABLE one (id bigint);' })
-  await expect(migrate(url, () => {}, changed)).rejects.toThrow(MigrationError)
+  await expect(migrate(url, () => {}, { dir: changed })).rejects.toThrow(MigrationError)
 })
 
 test('the migrations make exactly what prisma/schema.prisma says, and what they add by hand', async () => {

@@ -30,7 +30,7 @@ const config = readConfig(settings, false)
 const stopping = new Promise<void>(resolve => process.once('SIGTERM', () => resolve()))
 const gateway = await startGateway({
   config,
-  databaseUrl: config.databaseUrl ?? '',
+  openDatabase: async () => ({ url: config.databaseUrl ?? '' }),
   jwtSecret: config.jwt.secret,
   generator: new HttpGenerator({ url: providerUrl, instance }),
   logger: createLogger({ level: config.logLevel, format: 'json', destination: process.stderr }),

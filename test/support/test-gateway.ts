@@ -31,7 +31,7 @@ export async function startTestGateway(options: {
   const metrics = createMetrics()
   const gateway = await startGateway({
     config,
-    databaseUrl: options.databaseUrl,
+    openDatabase: async () => ({ url: options.databaseUrl }),
     jwtSecret: TEST_SECRET,
     generator: options.generator,
     logger: createLogger({ level: config.logLevel, format: 'json' }),
