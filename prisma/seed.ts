@@ -12,10 +12,11 @@ import { createMetrics } from '../src/shared/metrics.ts'
 import { createDemoDataPoints } from './demo-data.ts'
 
 /** `npm run seed`: 90 days of data points for the user of the development token. Run again, it adds what is new. */
+let databaseUrl: string | undefined
 try {
   await seed()
 } catch (error) {
-  const known = explainFailure(error)
+  const known = explainFailure(error, databaseUrl)
   if (known === undefined) throw error
   console.error(`\n${known}\n`)
   process.exitCode = 1
@@ -23,6 +24,7 @@ try {
 
 async function seed(): Promise<void> {
   const config = readConfig()
+  databaseUrl = config.databaseUrl
   const logger = createLogger({ level: 'warn', format: config.logFormat })
   const metrics = createMetrics()
   const embedded = config.databaseUrl

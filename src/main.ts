@@ -9,10 +9,11 @@ import { createLogger, type Logger } from './shared/logger.ts'
 import { collectProcessMetrics, createMetrics, type Metrics } from './shared/metrics.ts'
 
 let logger: Logger | undefined
+let databaseUrl: string | undefined
 try {
   await main()
 } catch (error) {
-  const known = explainFailure(error)
+  const known = explainFailure(error, databaseUrl)
   if (known) process.stderr.write(`\n${known}\n\n`)
   else if (logger) logger.fatal({ err: error }, 'the gateway could not start')
   else console.error(error)
@@ -21,6 +22,7 @@ try {
 
 async function main(): Promise<void> {
   const config = readConfig()
+  databaseUrl = config.databaseUrl
   logger = createLogger({ level: config.logLevel, format: config.logFormat })
   const log = logger
   const stopping = new AbortController()

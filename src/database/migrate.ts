@@ -2,6 +2,8 @@ import { createHash, randomUUID } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import pg from 'pg'
+import { DatabaseError, explainDatabase } from './explain-database.ts'
+import { SQLSTATE, sqlState } from './postgres-errors.ts'
 
 /** The folder that ships with the gateway, in the layout of Prisma's own command line. */
 export const MIGRATIONS_DIR = new URL('../../prisma/migrations/', import.meta.url)
@@ -28,7 +30,8 @@ interface Migration {
  * the same moment. Each migration and its record in `_prisma_migrations` commit together, so that a kill in between
  * leaves nothing half done; Prisma's own engine writes them apart, which is why it is not used here.
  * @returns the names of those applied now.
- * @throws MigrationError with what to do, where the database and the folder do not fit; the signal's reason once it
+ * @throws DatabaseError or MigrationError with what to do, where the database cannot be used, or it and the folder do
+ * not fit; the signal's reason once it
  * aborts, and then what was under way is rolled back.
  */
 export async function migrate(
@@ -48,6 +51,10 @@ export async function migrate(
   })
   // A connection lost in between rejects the query under way; the event of its own must only not end the process.
   client.on('error', () => {})
+  let reached = false
+  socket.once('connect', () => {
+    reached = true
+  })
   const hangUp = () => void socket.destroy()
   signal?.addEventListener('abort', hangUp, { once: true })
   try {
@@ -63,7 +70,8 @@ export async function migrate(
     return await applyPending(client, migrations, log)
   } catch (error) {
     signal?.throwIfAborted()
-    throw error
+    const known = error instanceof MigrationError ? undefined : explainDatabase(error, url, reached)
+    throw known === undefined ? error : new DatabaseError(known, { cause: error })
   } finally {
     signal?.removeEventListener('abort', hangUp)
     // Ends the session, and the lock with it.
@@ -109,6 +117,7 @@ async function applyPending(
     } catch (error) {
       // Where the connection is gone, so is the transaction.
       await client.query('ROLLBACK').catch(() => {})
+      if (sqlState(error) === SQLSTATE.insufficientPrivilege) throw error
       throw new MigrationError(
         `Migration ${migration.name} failed and was rolled back: ${(error as Error).message}`,
         { cause: error },

@@ -8,6 +8,7 @@ export const SQLSTATE = {
   crashShutdown: '57P02',
   cannotConnectNow: '57P03',
   tooManyConnections: '53300',
+  insufficientPrivilege: '42501',
 } as const
 
 const RETRYABLE_STATES = new Set<string>([SQLSTATE.serializationFailure, SQLSTATE.deadlockDetected])

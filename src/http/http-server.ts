@@ -27,7 +27,12 @@ export interface HttpServer {
 /** A name that a client sends ends up in logs and answers: only what every id of theirs may look like. */
 const REQUEST_ID = /^[\w.:-]{1,128}$/
 
-/** Listens at once, so that a probe learns that the gateway is starting; GraphQL is served when it can be. */
+/** The gateway cannot listen where it should, in a sentence that says what to do. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError'
+}
+
+/** Listens at once, so that a probe learns that the gateway is starting; GraphQL is served when it can be. @throws ListenError */
 export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   let graphql: GraphqlServer | undefined
   let hasAll = async () => false
@@ -41,9 +46,10 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
     })
   })
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
+    const refuse = (error: Error) => reject(explainListen(error, options))
+    server.once('error', refuse)
     server.listen(options.port, options.host, () => {
-      server.off('error', reject)
+      server.off('error', refuse)
       resolve()
     })
   })
@@ -112,6 +118,25 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
       })()
       return closed
     },
+  }
+}
+
+function explainListen(error: NodeJS.ErrnoException, { host, port }: HttpServerOptions): Error {
+  const explain = (sentence: string) => new ListenError(sentence, { cause: error })
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return explain(`Port ${port} is taken. Set PORT to another one; PORT=0 takes a free one.`)
+    case 'EACCES':
+      return explain(`This user may not listen on port ${port}: set PORT to 1024 or more.`)
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+    case 'EINVAL':
+      return explain(
+        `${host} is no address of this machine: set HOST to one of its own, to 127.0.0.1 for this machine alone, or to 0.0.0.0 for all its addresses.`,
+      )
+    default:
+      return error
   }
 }
 

@@ -1,10 +1,13 @@
 import { readdir } from 'node:fs/promises'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import pg from 'pg'
+import { describe, expect, inject, onTestFinished, test } from 'vitest'
 import { filesOf } from '../../src/database/embedded-postgres-cluster.ts'
 import { acquireFileLock } from '../../src/database/embedded-postgres-lock.ts'
-import { type MainProcess, makeTemporaryFolder, startMain } from '../support/main-process.ts'
+import { freePort, type MainProcess, makeTemporaryFolder, startMain } from '../support/main-process.ts'
+import { createTestDatabase } from '../support/test-database.ts'
 import { until } from '../support/until.ts'
 
 async function answers(
@@ -115,4 +118,122 @@ test('a SIGTERM while it connects to a database that does not answer ends it at 
   expect(gateway.end).toEqual({ code: 0, signal: null })
   // The connect itself would give up after 10 s.
   expect(performance.now() - askedAtMs).toBeLessThan(5000)
+})
+
+/** One that ends by itself, with nothing on the terminal but a sentence that says what to do. */
+async function failsToStart(settings: Record<string, string>): Promise<string> {
+  const gateway = await startMain({ JWT_SECRET: 'a secret that is long enough for HS256', ...settings })
+  await gateway.gone
+  expect(gateway.end).toEqual({ code: 1, signal: null })
+  expect(gateway.output).not.toMatch(/\n\s+at |"level":"fatal"|Error:/)
+  const sentence = gateway.output.split('\n').filter(line => line !== '' && !line.startsWith('{'))
+  expect(sentence).toHaveLength(1)
+  return sentence[0] ?? ''
+}
+
+/** An address in DATABASE_URL that the test's own server has, changed. */
+function databaseUrl(change: (url: URL) => void): string {
+  const url = new URL(inject('postgresUrl'))
+  change(url)
+  return url.href
+}
+
+describe('a start that cannot succeed says what to do', () => {
+  test('where HOST is no address, and not that the database were away', async () => {
+    const DATABASE_URL = inject('postgresUrl')
+    for (const HOST of ['no-such-host.invalid', '203.0.113.1'])
+      expect(await failsToStart({ HOST, DATABASE_URL })).toMatch(
+        new RegExp(`^${HOST} is no address of this machine: set HOST to one of its own`),
+      )
+  })
+
+  test('where the port is taken', async () => {
+    const { port } = await silentServer()
+    expect(await failsToStart({ PORT: String(port), DATABASE_URL: inject('postgresUrl') })).toBe(
+      `Port ${port} is taken. Set PORT to another one; PORT=0 takes a free one.`,
+    )
+  })
+
+  test('where nothing listens at DATABASE_URL, or its host has no address', async () => {
+    const port = await freePort()
+    expect(await failsToStart({ DATABASE_URL: `postgresql://user:word@127.0.0.1:${port}/none` })).toMatch(
+      new RegExp(`^No database answers at 127.0.0.1:${port}: start it`),
+    )
+    expect(await failsToStart({ DATABASE_URL: 'postgresql://user:word@no-such-host.invalid/none' })).toMatch(
+      /^The host of no-such-host.invalid in DATABASE_URL has no address/,
+    )
+  })
+
+  test('where what listens there is silent, or hangs up', async () => {
+    const { port } = await silentServer()
+    expect(await failsToStart({ DATABASE_URL: `postgresql://user:word@127.0.0.1:${port}/none` })).toMatch(
+      new RegExp(`^Something listens at 127.0.0.1:${port} and does not answer as a PostgreSQL does: see`),
+    )
+    const web = createHttpServer((_, response) => response.end())
+    await new Promise<void>(resolve => web.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void web.close())
+    const { port: webPort } = web.address() as { port: number }
+    expect(await failsToStart({ DATABASE_URL: `postgresql://user:word@127.0.0.1:${webPort}/none` })).toMatch(
+      new RegExp(`^What listens at 127.0.0.1:${webPort} hangs up: see whether it is a PostgreSQL`),
+    )
+  })
+
+  test('where the password is missing or wrong, or the database is not there', async () => {
+    const without = databaseUrl(url => {
+      url.password = ''
+    })
+    expect(await failsToStart({ DATABASE_URL: without })).toMatch(
+      /asks for a password, and DATABASE_URL has none: write it as postgresql:/,
+    )
+    const wrong = databaseUrl(url => {
+      url.password = 'wrong'
+    })
+    expect(await failsToStart({ DATABASE_URL: wrong })).toMatch(
+      /refuses the user or the password in DATABASE_URL/,
+    )
+    const unknown = databaseUrl(url => {
+      url.pathname = '/no_such_database'
+    })
+    expect(await failsToStart({ DATABASE_URL: unknown })).toMatch(
+      /^The database no_such_database does not exist at 127\.0\.0\.1:\d+: create it/,
+    )
+  })
+
+  test('where the user may not make tables, or has no rights in those of another, or may not make a schema', async () => {
+    const admin = new pg.Client(inject('postgresUrl'))
+    await admin.connect()
+    const role = `guest_${process.pid}`
+    const [own, migrated] = [await createTestDatabase(), await createTestDatabase()]
+    await admin.query(`CREATE ROLE ${role} LOGIN PASSWORD 'guest'`)
+    onTestFinished(async () => {
+      await Promise.all([own.drop(), migrated.drop()])
+      await admin.query(`DROP ROLE ${role}`)
+      await admin.end()
+    })
+    const asGuest = (address: string) => {
+      const url = new URL(address)
+      url.username = role
+      url.password = 'guest'
+      return url.href
+    }
+    await own.query('DROP SCHEMA public CASCADE')
+    await own.query('CREATE SCHEMA public')
+    const lacks = (said: string) =>
+      new RegExp(
+        `^The user ${role} in DATABASE_URL lacks rights in the database test_.* \\(${said}.*\\): make it the owner`,
+      )
+    expect(await failsToStart({ DATABASE_URL: asGuest(own.url) })).toMatch(
+      lacks('no schema has been selected'),
+    )
+    await own.query(`GRANT USAGE ON SCHEMA public TO ${role}`)
+    expect(await failsToStart({ DATABASE_URL: asGuest(own.url) })).toMatch(
+      lacks('permission denied for schema public'),
+    )
+    expect(await failsToStart({ DATABASE_URL: asGuest(migrated.url) })).toMatch(lacks('permission denied'))
+    // It may migrate, and fails at what comes after that.
+    await own.query(`ALTER SCHEMA public OWNER TO ${role}`)
+    expect(await failsToStart({ DATABASE_URL: asGuest(own.url) })).toMatch(
+      lacks('permission denied for database'),
+    )
+  })
 })
