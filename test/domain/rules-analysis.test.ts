@@ -381,6 +381,117 @@ describe('the analysis', () => {
   })
 })
 
+describe('what it says', () => {
+  const texts = ({ summary, insights }: Analysed) =>
+    [summary, ...insights.map(({ title, body }) => `${title}: ${body}`)].join('\n')
+
+  it('tells of values that could not be used, how many, of what and why', async () => {
+    const sleep = daily('sleep_hours', 30, index => (index % 9 === 0 ? 99 : 7.5))
+    const weight = daily('weight', 30, index => (index % 3 === 0 ? 176 : 80)).map(point => {
+      return {
+        ...point,
+        value: point.value === 176 && point.recordedAt < daysBefore(25) ? 9_999 : point.value,
+      }
+    })
+    const units = weight.map(point => ({ ...point, unit: point.value === 176 ? 'lb' : 'kg' }))
+    const analysed = await analyse([...sleep, ...units], { days: 30 })
+    expect(analysed.summary).toContain(
+      '60 data points in 2 metrics from the last 30 days; 14 left out as implausible',
+    )
+    const told = analysed.insights.find(({ title }) => title === 'Some values could not be used')
+    expect(told?.body).toBe(
+      'Left out of this analysis: 10 of 30 values of your weight (2 outside of 1 kg to 2,000 kg, 8 in another unit ' +
+        'than kg) and 4 of 30 values of your sleep (outside of 0 h to 24 h). Look whether a sensor or a unit is wrong there.',
+    )
+    expect(texts(await analyse(sleep.filter(({ value }) => value < 99)))).not.toMatch(/left out/i)
+  })
+
+  it('tells of them among however many insights, and names three metrics at most', async () => {
+    const many = ['mood', 'energy', 'hrv_ms', 'active_minutes', 'sleep_hours', 'steps', 'resting_heart_rate']
+    const points = many.flatMap(metric =>
+      daily(
+        metric,
+        60,
+        index => (index === 5 ? -1e6 : 100 - index + (index % 2)) * (metric === 'sleep_hours' ? 0.2 : 1),
+      ),
+    )
+    const analysed = await analyse(points)
+    expect(analysed.insights.length).toBe(12)
+    expect(texts(analysed)).toMatch(
+      /Left out of this analysis: (.* of your .*){3} and some of \d other metrics?\./,
+    )
+  })
+
+  it('of a metric in a wrong unit throughout asks to check that, and not to record it more', async () => {
+    const minutes = await analyse(
+      daily('sleep_hours', 30, () => 450),
+      { days: 30, archetype: 'FOUNDATION_BUILDER' },
+    )
+    expect(minutes.insights[0]?.body).toContain('30 of 30 values of your sleep (outside of 0 h to 24 h)')
+    expect(minutes.result.nextSteps[0]).toBe('Check in which unit your sleep is sent.')
+    expect(`${texts(minutes)} ${minutes.result.nextSteps.join(' ')}`).not.toMatch(/record (your )?sleep/i)
+  })
+
+  it.each([
+    ['steps', 5_000, 10_000],
+    ['pages_read', 0, 100],
+    ['mood', 2, 9],
+  ])('does not call %s steady that is %d one day and %d the next', async (metric, low, high) => {
+    for (const days of [60, 61]) {
+      const { insights } = await analyse(daily(metric, days, index => (index % 2 === 0 ? low : high)))
+      const said = insights.map(({ title, body }) => `${title}: ${body}`).join('\n')
+      expect(said).not.toMatch(/steady|usual ups and downs/i)
+      expect(said).toMatch(
+        /up and down, without a direction: .* from [\d,]+ to [\d,]+, without rising or falling/,
+      )
+    }
+    const draw = noise(3)
+    const calm = await analyse(daily(metric, 60, () => ((low + high) / 2) * (1 + 0.03 * draw())))
+    expect(calm.insights.map(({ title }) => title)).toContain('Steady, nothing out of the ordinary')
+  })
+
+  it('is grammatical about one metric whose name is a plural', async () => {
+    const regular = await analyse(
+      daily('steps', 30, index => 7_000 + 10 * (index % 7)),
+      { days: 30 },
+    )
+    const gaps = await analyse(
+      daily('steps', 30, () => 9_000).filter((_, index) => index % 2 === 0),
+      { days: 30 },
+    )
+    expect(texts(regular)).toContain('Your steps came in on at least 30 of 30 days.')
+    expect(texts(gaps)).toContain('Your steps came in on 15 of 30 days. With')
+    const nothing = await analyse([], { archetype: 'FOUNDATION_BUILDER' })
+    for (const analysed of [regular, gaps, nothing])
+      expect(texts(analysed)).not.toMatch(/steps (has|is|tells)/)
+  })
+
+  it('gives a difference that is the one of the numbers beside it, and none that is rounded away', async () => {
+    const shownIn = (body: string | undefined, title: string | undefined) => {
+      const [start, end] = (/from about ([\d.,]+) to about ([\d.,]+\d)/.exec(body ?? '') ?? []).slice(1)
+      const [by] = (/by ([\d.,]+)/.exec(title ?? '') ?? []).slice(1)
+      return [start, end, by].map(text => Number(text?.replaceAll(',', '')))
+    }
+    for (const [metric, from, to] of [
+      ['pages_read', 1_234.4, 1_516.4],
+      ['pages_read', 9_876, 12_346],
+      ['mood', 0.5, 0.58],
+      ['stress', 0.031, 0.046],
+    ] as const) {
+      const { insights } = await analyse(daily(metric, 60, index => from + ((to - from) * index) / 59))
+      const trend = insights.find(({ kind }) => kind === 'TREND')
+      const [start = Number.NaN, end = Number.NaN, by = Number.NaN] = shownIn(trend?.body, trend?.title)
+      expect(by).toBeGreaterThan(0)
+      expect(by).toBeCloseTo(end - start, 9)
+    }
+  })
+
+  it('gives confidences of two digits', async () => {
+    const { insights } = await analyse(createDemoDataPoints({ until }))
+    expect(insights.every(({ confidence }) => /^0(\.\d\d?)?$/.test(String(confidence)))).toBe(true)
+  })
+})
+
 describe('advice', () => {
   const draw = noise(23)
   const around = (value: number, spread: number) => () => value + spread * draw()

@@ -187,7 +187,7 @@ const adviceByMetric: Record<CatalogueMetric, MetricAdvice> = {
 /** What to make of a finding that is neither good nor bad; a trend needs no advice to be told. */
 const neutralAdvice: Partial<Record<FindingType, { title(name: string): string; sentence: string }>> = {
   weekend: {
-    title: name => `Plan weekends on their own in ${name}`,
+    title: name => `Measure ${name} apart at weekends`,
     sentence: 'An average of all days describes neither: set yourself a measure for each.',
   },
   outliers: {

@@ -17,6 +17,8 @@ export interface MetricRecord {
   pointCount: number
   /** Points left out: outside the plausible range, or in another unit than most. */
   leftOutCount: number
+  /** Of them those in another unit. */
+  otherUnitCount: number
   /** Days with a point, whether or not they make a value. */
   recordedDays: UtcDay[]
   series: DailySeries
@@ -35,21 +37,23 @@ export function recordMetric(
   window: { from: Date; to: Date },
 ): MetricRecord {
   const unit = mostFrequentUnit(points)
-  const kept = points.filter(
-    point =>
-      point.value >= entry.plausible.from &&
-      point.value <= entry.plausible.to &&
-      (entry.nameFixesUnit || point.unit === null || point.unit === unit),
-  )
+  const sameUnit = points.filter(point => entry.nameFixesUnit || point.unit === null || point.unit === unit)
+  const kept = sameUnit.filter(({ value }) => value >= entry.plausible.from && value <= entry.plausible.to)
   return {
     metric,
     entry,
     unit,
     pointCount: points.length,
     leftOutCount: points.length - kept.length,
+    otherUnitCount: points.length - sameUnit.length,
     recordedDays: [...new Set(kept.map(point => utcDayOf(point.recordedAt)))].sort((a, b) => a - b),
     series: lastDays(dailySeries(kept, entry, window), longestSeriesDays),
   }
+}
+
+/** Recorded, and nothing of it made a value. */
+export function isAllLeftOut({ pointCount, leftOutCount }: MetricRecord): boolean {
+  return pointCount > 0 && leftOutCount === pointCount
 }
 
 export function lastDays(series: DailySeries, count: number): DailySeries {

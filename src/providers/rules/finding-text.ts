@@ -80,7 +80,7 @@ const texts: Record<FindingType, (finding: Finding) => FindingText> = {
       .slice(0, 3)
       .toSorted((a, b) => a.day - b.day)
       .map(({ day, value, expected }) => {
-        return `${amountText(metric, value)} on ${dateText(day)}, when about ${amountText(metric, expected)} was usual`
+        return `${amountText(metric, value)} on ${dateText(day)} (about ${amountText(metric, expected)} was usual)`
       })
     return {
       title: `${count === 1 ? '1 unusual day' : `${count} unusual days`} in ${name}`,
@@ -107,8 +107,9 @@ const texts: Record<FindingType, (finding: Finding) => FindingText> = {
     return {
       title: `Record ${name} more often`,
       body:
-        `Your ${name} has data on ${daysRecorded} of ${daysText(daysInWindow)}, with ${daysText(longestGapDays)} in a ` +
-        `row without any. With a value on most days this analysis can tell you more.`,
+        `Your ${name} came in on ${daysRecorded} of ${daysText(daysInWindow)}` +
+        `${longestGapDays > 1 ? `, with ${longestGapDays} days in a row without any` : ''}. ` +
+        `With a value on most days this analysis can tell you more.`,
     }
   },
 }

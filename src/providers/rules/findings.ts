@@ -1,6 +1,6 @@
 import { type MetricStatistics, outlierDistance } from './analyse-metric.ts'
 import type { ArchetypeReading, FindingType } from './archetype-weights.ts'
-import type { MetricRecord } from './daily-series.ts'
+import { isAllLeftOut, type MetricRecord } from './daily-series.ts'
 import type { Better, MetricEntry } from './metric-catalogue.ts'
 import type { Recording } from './recording.ts'
 import { holdsTogether } from './robust-statistics.ts'
@@ -215,7 +215,7 @@ function unevennessIn({ series, spread, noise }: MetricStatistics, entry: Metric
 }
 
 function regularityIn({ record, recording }: AnalysedMetric): Candidate | null {
-  if (!record.entry.everyDay || recording.daysInWindow < 7) return null
+  if (!record.entry.everyDay || recording.daysInWindow < 7 || isAllLeftOut(record)) return null
   return {
     type: 'regularity',
     judgement: 'neutral',

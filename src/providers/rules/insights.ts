@@ -1,11 +1,13 @@
+import { quantile } from 'simple-statistics'
 import type { InsightDraft, InsightKind } from '../generator.ts'
 import { type Advice, adviceFor, neutralAdviceFor } from './advice.ts'
 import { fewestTrendDays } from './analyse-metric.ts'
 import type { ArchetypeReading } from './archetype-weights.ts'
 import { textOf } from './finding-text.ts'
 import { type AnalysedMetric, confidenceOf, type Finding } from './findings.ts'
+import { tellLeftOut } from './left-out.ts'
 import { findMetricEntry } from './metric-catalogue.ts'
-import { daysText, listText, uncapitalised } from './wording.ts'
+import { amountText, capitalised, daysText, listText, uncapitalised } from './wording.ts'
 
 export interface WeighedInsight extends InsightDraft {
   /** How much it concerns the archetype, 0 to 1. */
@@ -30,15 +32,25 @@ export function drawInsights(
 ): WeighedInsight[] {
   const told = findings.map(tell)
   const recommended = recommendedFindings(findings).map(finding => recommend(finding, reading))
-  const insights = [...told, ...recommended, ...steadyRecording(metrics, reading)]
-    .sort((a, b) => b.weight * b.confidence - a.weight * a.confidence)
-    .slice(0, mostInsights)
-  return insights.length > 0 ? insights : [nothingFound(metrics)]
+  const leftOut = tellLeftOut(metrics)
+  const found = [...told, ...recommended, ...steadyRecording(metrics, reading)]
+    .sort(byWeight)
+    .slice(0, mostInsights - leftOut.length)
+  return [...(found.length > 0 ? found : [nothingFound(metrics)]), ...leftOut].sort(byWeight)
+}
+
+function byWeight(a: WeighedInsight, b: WeighedInsight): number {
+  return b.weight * b.confidence - a.weight * a.confidence
 }
 
 /** What to record, one insight a metric, where there is nothing to read yet. */
-export function recommendRecording(reading: ArchetypeReading): WeighedInsight[] {
-  return reading.recordFirst.slice(0, 3).map((metric, rank) => {
+export function recommendRecording(
+  metrics: readonly AnalysedMetric[],
+  reading: ArchetypeReading,
+): WeighedInsight[] {
+  const known = new Set(metrics.map(({ record }) => record.metric))
+  const missing = reading.recordFirst.filter(metric => !known.has(metric))
+  return missing.slice(0, 3).map((metric, rank) => {
     const { name } = findMetricEntry(metric)
     return {
       kind: 'RECOMMENDATION',
@@ -47,7 +59,7 @@ export function recommendRecording(reading: ArchetypeReading): WeighedInsight[] 
         rank === 0
           ? `${reading.advise(`record your ${name} every day for a week`)} Seven days give a first reading, and from ` +
             `two weeks on a direction can be told from chance.`
-          : `Beside it, your ${name} tells the most for a ${reading.name}.`,
+          : `Beside it, nothing tells more for a ${reading.name} than your ${name}.`,
       confidence: 0.3 - 0.05 * rank,
       weight: 1,
       finding: null,
@@ -110,12 +122,27 @@ function steadyRecording(metrics: readonly AnalysedMetric[], reading: ArchetypeR
     {
       kind: 'STRENGTH',
       title: 'You record steadily',
-      body: `Your ${listText(names)} ${names.length === 1 ? 'has' : 'have'} data on at least ${fewestDays} of ${daysText(daysInWindow)}. The steadier the record, the surer its reading.`,
+      body: `Your ${listText(names)} came in on at least ${fewestDays} of ${daysText(daysInWindow)}. The steadier the record, the surer its reading.`,
       confidence: confidenceOf(fewestDays),
       weight: 0.5 * reading.findings.regularity,
       finding: null,
     },
   ]
+}
+
+/** Where single wild days hardly count. */
+const usualRange = [0.1, 0.9]
+/** What differs by so many changes worth telling from one day to the next is not steady. */
+const restlessFrom = 2
+
+function isRestless(metric: AnalysedMetric): boolean {
+  return restlessness(metric) > restlessFrom
+}
+
+function restlessness({ record: { entry }, statistics: { spread, median } }: AnalysedMetric): number {
+  const { amount, share } = entry.relevantChange
+  const worthTelling = Math.max(amount, share * Math.abs(median))
+  return spread === 0 ? 0 : spread / worthTelling
 }
 
 function nothingFound(metrics: readonly AnalysedMetric[]): WeighedInsight {
@@ -142,6 +169,21 @@ function nothingFound(metrics: readonly AnalysedMetric[]): WeighedInsight {
         `So far there ${days === 1 ? 'is' : 'are'} ${daysText(days)} of data on your ${names}. ` +
         `From two weeks on a direction can be told from chance.`,
       confidence: Math.min(0.3, confidenceOf(days)),
+      ...whole,
+    }
+  }
+  const [restless] = recorded.filter(isRestless).sort((a, b) => restlessness(b) - restlessness(a))
+  if (restless) {
+    const { series } = restless.statistics
+    const [low, high] = quantile([...series.values], usualRange)
+    return {
+      kind: 'RECOMMENDATION',
+      title: `${capitalised(restless.record.entry.name)} up and down, without a direction`,
+      body:
+        `Over ${daysText(series.days.length)} with data your ${restless.record.entry.name} came to anything from ` +
+        `${amountText(restless, low ?? 0)} to ${amountText(restless, high ?? 0)}, without rising or falling. Look for ` +
+        `what the high days have in common, and what the low ones.`,
+      confidence: confidenceOf(series.days.length),
       ...whole,
     }
   }

@@ -1,6 +1,7 @@
 import { adviceFor } from './advice.ts'
 import type { AnalysisResult } from './analysis-result.ts'
 import type { ArchetypeReading } from './archetype-weights.ts'
+import { isAllLeftOut } from './daily-series.ts'
 import type { AnalysedMetric, Finding } from './findings.ts'
 import { recommendedFindings } from './insights.ts'
 import { findMetricEntry } from './metric-catalogue.ts'
@@ -15,6 +16,9 @@ export function nextStepsFor(
   reading: ArchetypeReading,
 ): AnalysisResult['nextSteps'] {
   const actions = recommendedFindings(findings).map(finding => adviceFor(finding).action)
+  const unreadable = metrics
+    .filter(({ record }) => isAllLeftOut(record))
+    .map(({ record }) => `check in which unit your ${record.entry.name} is sent`)
   const irregular = findings
     .filter(({ type }) => type === 'regularity')
     .map(({ metric }) => `record your ${metric.record.entry.name} on most days`)
@@ -22,7 +26,7 @@ export function nextStepsFor(
   const missing = reading.recordFirst
     .filter(metric => !known.has(metric))
     .map(metric => `record your ${findMetricEntry(metric).name} every day`)
-  const steps = [...new Set([...actions, ...irregular, ...missing])].slice(0, mostSteps)
+  const steps = [...new Set([...actions, ...unreadable, ...irregular, ...missing])].slice(0, mostSteps)
   if (steps.length === 0) steps.push('keep recording as you do, and look again in a week')
   return steps.map(step => `${capitalised(step)}.`)
 }

@@ -15,6 +15,7 @@ import { type MetricRecord, recordMetric } from './daily-series.ts'
 import { type AnalysedMetric, confidenceOf, type Finding, findAll } from './findings.ts'
 import { drawInsights, kindOf, recommendRecording, type WeighedInsight } from './insights.ts'
 import { generateInterviewPrompt } from './interview-prompt.ts'
+import { tellLeftOut } from './left-out.ts'
 import { findMetricEntry } from './metric-catalogue.ts'
 import { metricResult } from './metric-result.ts'
 import { nextStepsFor } from './next-steps.ts'
@@ -89,7 +90,9 @@ function draftOf(
   const { archetype, mode, window, points } = input
   const windowDays = Math.max(1, Math.round((window.to.getTime() - window.from.getTime()) / dayMs))
   const hasData = metrics.some(({ statistics }) => statistics.series.days.length > 0)
-  const insights = hasData ? drawInsights(findings, metrics, reading) : recommendRecording(reading)
+  const insights = hasData
+    ? drawInsights(findings, metrics, reading)
+    : [...tellLeftOut(metrics), ...recommendRecording(metrics, reading)]
   const nextSteps = nextStepsFor(findings, metrics, reading)
   const byMetric = Map.groupBy(findings, ({ metric }) => metric)
   const result: AnalysisResult = {
@@ -137,5 +140,5 @@ function overallConfidence(metrics: readonly AnalysedMetric[], reading: Archetyp
 }
 
 function insightDraft({ kind, title, body, confidence }: WeighedInsight) {
-  return { kind, title, body, confidence: toJsonNumber(confidence) }
+  return { kind, title, body, confidence: Math.round(confidence * 100) / 100 }
 }

@@ -3,7 +3,7 @@ import { fewestTrendDays } from './analyse-metric.ts'
 import type { ArchetypeReading } from './archetype-weights.ts'
 import { textOf } from './finding-text.ts'
 import type { AnalysedMetric, Finding } from './findings.ts'
-import { countText, lastDaysText, uncapitalised } from './wording.ts'
+import { countText, lastDaysText, numberText, uncapitalised } from './wording.ts'
 
 /** Two to four sentences: what was read, what stands out, what goes well, what to do first. */
 export function summarise(
@@ -34,10 +34,13 @@ function whatWasRead(
       : `There are no data points of ${lastDaysText(windowDays)} yet to read for a ${reading.name}.`
   }
   const late = points.filter(({ recordedAt }) => recordedAt <= window.from).length
-  return (
-    `Read for a ${reading.name}: ${countText(points.length, 'data point')} in ${countText(recorded, 'metric')} ` +
-    `from ${lastDaysText(windowDays)}${late > 0 ? `, ${late} of them recorded earlier and received since your last analysis` : ''}.`
-  )
+  const leftOut = metrics.reduce((count, { record }) => count + record.leftOutCount, 0)
+  return [
+    `Read for a ${reading.name}: ${countText(points.length, 'data point')} in ${countText(recorded, 'metric')} from ${lastDaysText(windowDays)}`,
+    late > 0 ? `, ${numberText(late, 1)} of them recorded earlier and received since your last analysis` : '',
+    leftOut > 0 ? `; ${numberText(leftOut, 1)} left out as implausible or in another unit` : '',
+    '.',
+  ].join('')
 }
 
 function whatWasFound(findings: readonly Finding[], metrics: readonly AnalysedMetric[]): string[] {

@@ -6,26 +6,37 @@ export function amountText(metric: AnalysedMetric, value: number): string {
   const { display } = metric.record.entry
   const shown = value / display.divideBy
   const unit = display.unit || recordedUnit(metric)
-  return [numberText(shown, display.roundTo), unit].filter(Boolean).join(' ')
+  return [numberText(shown, stepOf(metric)), unit].filter(Boolean).join(' ')
+}
+
+/** What amounts are rounded to: as the catalogue has it, and finer where that would hide a change worth telling. */
+function stepOf({ record, statistics }: AnalysedMetric): number {
+  const { roundTo, divideBy } = record.entry.display
+  const told = statistics.relevantChange / divideBy
+  let step = roundTo
+  while (told > smallestShown && step > told) step /= 10
+  return step
 }
 
 /** How far apart two amounts are, as their user reckons it from the two as shown. */
 export function differenceText(metric: AnalysedMetric, a: number, b: number): string {
-  const { roundTo, divideBy } = metric.record.entry.display
-  const step = roundTo * divideBy
-  const shown = (value: number) => (step > 0 ? Math.round(value / step) * step : value)
+  const step = stepOf(metric) * metric.record.entry.display.divideBy
+  const shown = (value: number) =>
+    step > 0 ? Math.round(value / step) * step : Number(value.toPrecision(significantDigits))
   return amountText(metric, Math.abs(shown(a) - shown(b)))
 }
 
 /** Smaller ones are 0 to their reader, and would be written as a row of zeros. */
 const smallestShown = 1e-6
 
-/** roundTo 0: three significant digits. */
+const significantDigits = 3
+
+/** @param roundTo 0: three significant digits */
 export function numberText(value: number, roundTo: number): string {
   if (Math.abs(value) < smallestShown) return '0'
-  if (roundTo === 0) return format(value, { maximumSignificantDigits: 3 })
+  if (roundTo === 0) return format(value, { maximumSignificantDigits: significantDigits })
   const rounded = Math.round(value / roundTo) * roundTo
-  return format(rounded, { maximumFractionDigits: roundTo < 1 ? 1 : 0 })
+  return format(rounded, { maximumFractionDigits: Math.max(0, Math.ceil(-Math.log10(roundTo))) })
 }
 
 export function daysText(days: number): string {
