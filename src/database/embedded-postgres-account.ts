@@ -1,5 +1,4 @@
-import { type FileHandle, readFile, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { readFile, stat } from 'node:fs/promises'
 import { EmbeddedPostgresError, orAbsent } from './embedded-postgres-error.ts'
 
 /** Whom PostgreSQL runs as where it is not simply the user of this process. */
@@ -66,14 +65,4 @@ async function readAccounts(): Promise<Map<string, Account>> {
     }
   }
   return accounts
-}
-
-/**
- * What root writes into somebody's folder shall not lock that somebody out. On the open file and not on its path:
- * the folder's owner could have put a link there in between.
- */
-export async function giveToOwnerOf(path: string, file: FileHandle): Promise<void> {
-  if (currentUid() !== 0) return
-  const { uid, gid } = await stat(dirname(path))
-  if (uid !== 0) await file.chown(uid, gid)
 }

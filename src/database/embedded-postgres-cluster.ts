@@ -15,7 +15,8 @@ import {
   symlink,
 } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { type Account, currentUid, giveToOwnerOf } from './embedded-postgres-account.ts'
+import { giveToOwnerOf } from '../shared/give-to-owner.ts'
+import { type Account, currentUid } from './embedded-postgres-account.ts'
 import { type Binaries, prepareOwnFolder } from './embedded-postgres-binaries.ts'
 import { runCommand } from './embedded-postgres-command.ts'
 import { displayPath, EmbeddedPostgresError, orAbsent } from './embedded-postgres-error.ts'

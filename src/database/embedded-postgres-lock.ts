@@ -1,7 +1,7 @@
 import { access, constants, open } from 'node:fs/promises'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
-import { giveToOwnerOf } from './embedded-postgres-account.ts'
+import { giveToOwnerOf } from '../shared/give-to-owner.ts'
 import { errorCode } from './embedded-postgres-error.ts'
 
 /** Held for some 100 ms as a rule, so that a shorter step would only burn processor time. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { link, readFile, rm, writeFile } from 'node:fs/promises'
+import { link, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { giveToOwnerOf } from '../shared/give-to-owner.ts'
 import { makeFolder } from '../shared/make-folder.ts'
 
 /**
@@ -17,8 +18,14 @@ export async function keptSecret(dataDir: string, name: string): Promise<string>
   }
   await makeFolder(dataDir)
   const draft = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`
-  await writeFile(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' })
   try {
+    const written = await open(draft, 'wx', 0o600)
+    try {
+      await written.writeFile(`${randomBytes(32).toString('base64url')}\n`)
+      await giveToOwnerOf(file, written)
+    } finally {
+      await written.close()
+    }
     // Unlike a rename, a link does not replace what another instance has just put there.
     await link(draft, file)
   } catch (error) {

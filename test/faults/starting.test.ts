@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises'
+import { chown, lstat, readdir, readFile } from 'node:fs/promises'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -87,6 +87,31 @@ test('a SIGTERM while the data are created leaves none of them half done', async
   expect(gateway.output).toContain('stopped before it had started')
   expect(await readdir(dataDir)).not.toContain('postgres')
 })
+
+test.skipIf(process.geteuid?.() !== 0)(
+  'as root in a folder of another user it leaves nothing that is not that user’s (needs root)',
+  async () => {
+    const folder = await makeTemporaryFolder()
+    const passwd = await readFile('/etc/passwd', 'utf8')
+    const [, , uid, gid] = (/^daemon:.*$/m.exec(passwd)?.[0] ?? '').split(':').map(Number)
+    await chown(folder, uid ?? 0, gid ?? 0)
+    const gateway = await startMain({ DATA_DIR: join(folder, 'clone/.data') })
+    await until(async () => (await answers(gateway, '/health/ready'))?.status === 200, {
+      what: 'the gateway to be ready',
+    })
+    const made = await readdir(folder, { recursive: true })
+    expect(made).toEqual(
+      expect.arrayContaining(['clone/.data/jwt-secret', 'clone/.data/postgres/PG_VERSION']),
+    )
+    const owners = await Promise.all(
+      made.map(async name => (await lstat(join(folder, name)).catch(() => null))?.uid),
+    )
+    // A running server has files that come and go.
+    expect(made.filter((_, i) => owners[i] !== undefined && owners[i] !== uid)).toEqual([])
+    gateway.kill('SIGTERM')
+    await gateway.gone
+  },
+)
 
 /** A server that takes connections and never says a word. */
 async function silentServer(): Promise<{ port: number; connections: () => number }> {
