@@ -45,6 +45,17 @@ export interface DecisionFacts {
   latest: { id: string; createdAt: Date; dataRevision: number; newDataPoints: number } | null
 }
 
+const FIND_NEWEST = {
+  name: 'analyses-find-newest',
+  text: 'SELECT user_id AS "userId", archetype, created_at AS "createdAt" FROM analyses ORDER BY created_at DESC LIMIT 1',
+}
+/** The newest of all users and archetypes. */
+export async function findNewestAnalysis(
+  db: Queryable,
+): Promise<{ userId: string; archetype: Archetype; createdAt: Date } | undefined> {
+  return (await db.query<{ userId: string; archetype: Archetype; createdAt: Date }>(FIND_NEWEST))[0]
+}
+
 const READ_DECISION_FACTS = {
   name: 'analyses-read-decision-facts',
   text: `
@@ -99,9 +110,9 @@ const UPSERT = {
       CASE WHEN EXISTS (
         SELECT 1 FROM analyses taken
         WHERE taken.user_id = $1::uuid AND taken.type = 'BEHAVIOR_ANALYSIS' AND taken.archetype = $2::"Archetype"
-          AND taken.date = ($10::timestamptz AT TIME ZONE 'UTC')::date AND taken.trigger = $4 AND taken.generation_id <> $9::uuid
-      ) THEN $4 || '_' || $11::int ELSE $4 END,
-      ($10::timestamptz AT TIME ZONE 'UTC')::date, $5, $6::jsonb, $7::int, $8::int, $9::uuid, $10::timestamptz
+          AND taken.date = ($10::timestamptz AT TIME ZONE 'UTC')::date AND taken.trigger = $4::text AND taken.generation_id <> $9::uuid
+      ) THEN $4::text || '_' || $11::int ELSE $4::text END,
+      ($10::timestamptz AT TIME ZONE 'UTC')::date, $5::text, $6::jsonb, $7::int, $8::int, $9::uuid, $10::timestamptz
     ON CONFLICT (user_id, type, date, archetype, trigger) DO UPDATE SET
       mode = excluded.mode, summary = excluded.summary, result = excluded.result, data_point_count = excluded.data_point_count,
       data_revision = excluded.data_revision, generation_id = excluded.generation_id, created_at = excluded.created_at

@@ -27,7 +27,7 @@ const SCOPE = (collectionId: string, language: string) => `${collectionId}::text
 const LOCK = {
   name: 'collections-lock',
   text: `
-    INSERT INTO collections (name) VALUES ($1)
+    INSERT INTO collections (name) VALUES ($1::text)
     ON CONFLICT (name) DO UPDATE SET name = excluded.name
     RETURNING id`,
 }
@@ -106,12 +106,12 @@ const SEARCH = {
         ts_rank_cd(d.search, q.query, 1 | 32) AS score
       FROM collections c
       CROSS JOIN (VALUES
-        ('english', websearch_to_tsquery('english', $2)), ('italian', websearch_to_tsquery('italian', $2))
+        ('english', websearch_to_tsquery('english', $2::text)), ('italian', websearch_to_tsquery('italian', $2::text))
       ) AS q (language, query)
       JOIN documents d
         ON d.search @@ (quote_literal(${SCOPE('c.id', 'q.language')})::tsquery && q.query)
         AND d.collection_id = c.id AND d.language = q.language
-      WHERE c.name = $1 AND numnode(q.query) > 0
+      WHERE c.name = $1::text AND numnode(q.query) > 0
       ORDER BY score DESC, d.document_id LIMIT $3::int
     )
     SELECT document_id AS "documentId", text, metadata, score::float8 AS score,

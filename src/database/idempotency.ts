@@ -16,7 +16,7 @@ const FIND = {
   name: 'idempotency-find',
   text: `
     SELECT fingerprint, answer FROM idempotency_keys
-    WHERE user_id = $1::uuid AND key = $2 AND created_at > clock_timestamp() - ${KEPT}`,
+    WHERE user_id = $1::uuid AND key = $2::text AND created_at > clock_timestamp() - ${KEPT}`,
 }
 export async function findKeptAnswer<Answer>(
   db: Queryable,
@@ -30,7 +30,7 @@ export async function findKeptAnswer<Answer>(
 const KEEP = {
   name: 'idempotency-keep',
   text: `
-    INSERT INTO idempotency_keys AS kept (user_id, key, fingerprint, answer) VALUES ($1::uuid, $2, $3, $4::jsonb)
+    INSERT INTO idempotency_keys AS kept (user_id, key, fingerprint, answer) VALUES ($1::uuid, $2::text, $3::text, $4::jsonb)
     ON CONFLICT (user_id, key) DO UPDATE SET
       -- An answer that still counts stays; one that does not makes way.
       fingerprint = CASE WHEN kept.created_at > clock_timestamp() - ${KEPT} THEN kept.fingerprint ELSE excluded.fingerprint END,

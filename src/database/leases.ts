@@ -36,7 +36,7 @@ const ACQUIRE = {
   text: `
     WITH acquired AS (
       INSERT INTO leases AS l (key, state, epoch, owner, lease_until, run_id, phase, progress, claim)
-      VALUES ($1, 'RUNNING', 1, $2::int, clock_timestamp() + $3::int * interval '1 ms', $4::uuid, 'COLLECTING', 0, $4::uuid)
+      VALUES ($1::text, 'RUNNING', 1, $2::int, clock_timestamp() + $3::int * interval '1 ms', $4::uuid, 'COLLECTING', 0, $4::uuid)
       ON CONFLICT (key) DO UPDATE SET
         state = 'RUNNING', owner = excluded.owner, lease_until = excluded.lease_until, claim = excluded.claim,
         -- Asked for again, because the answer was lost: the lease is ours already.
@@ -56,7 +56,7 @@ const ACQUIRE = {
       RETURNING l.epoch, l.run_id, l.attempts, l.takeover_cause
     ), recorded AS (
       INSERT INTO generations AS g (id, key, kind, user_id, archetype, state, epoch, started_at)
-      SELECT run_id, $1, $5::"GenerationKind", $6::uuid, $7::"Archetype", 'RUNNING', epoch, clock_timestamp() FROM acquired
+      SELECT run_id, $1::text, $5::"GenerationKind", $6::uuid, $7::"Archetype", 'RUNNING', epoch, clock_timestamp() FROM acquired
       ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch,
         input_revision = CASE WHEN g.epoch = excluded.epoch THEN g.input_revision END
       RETURNING 1
@@ -80,7 +80,7 @@ const READ_HOLDER = {
   name: 'leases-read-holder',
   text: `
     SELECT state, run_id AS "runId", CASE WHEN retry_after > clock_timestamp() THEN retry_after END AS "retryAt"
-    FROM leases WHERE key = $1`,
+    FROM leases WHERE key = $1::text`,
 }
 export async function readLeaseHolder(db: Queryable, key: string): Promise<LeaseHolder | undefined> {
   return (await db.query<LeaseHolder>(READ_HOLDER, [key]))[0]
@@ -108,7 +108,7 @@ const ADVANCE = {
   text: `
     WITH advanced AS (
       UPDATE leases SET phase = greatest(phase, $3::"GenerationPhase"), progress = greatest(progress, $4::float8)
-      WHERE key = $1 AND epoch = $2::int AND state = 'RUNNING'
+      WHERE key = $1::text AND epoch = $2::int AND state = 'RUNNING'
       RETURNING run_id
     ), read AS (
       UPDATE generations g SET input_revision = $5::int FROM advanced WHERE g.id = advanced.run_id AND $5::int IS NOT NULL
@@ -137,10 +137,10 @@ const FENCE = {
   name: 'leases-fence',
   text: `
     UPDATE leases SET state = 'SUCCEEDED', phase = 'DONE', progress = 1, attempts = 0
-    WHERE key = $1 AND epoch = $2::int AND state = 'RUNNING'
+    WHERE key = $1::text AND epoch = $2::int AND state = 'RUNNING'
     RETURNING date_trunc('milliseconds', clock_timestamp()) AS now,
       -- An owner that is paused between here and the commit must not hold the row against its successor for longer.
-      set_config('idle_in_transaction_session_timeout', $3, true) AS timeout`,
+      set_config('idle_in_transaction_session_timeout', $3::text, true) AS timeout`,
 }
 /**
  * The first statement of a commit: ends the run, and locks out whoever lost the lease. The transaction may pause for
@@ -177,10 +177,10 @@ const FAIL = {
     WITH failed AS (
       UPDATE leases SET state = 'FAILED', phase = 'DONE', attempts = attempts + 1,
         retry_after = CASE WHEN $5::int IS NOT NULL THEN clock_timestamp() + $5::int * interval '1 ms' END
-      WHERE key = $1 AND epoch = $2::int AND state = 'RUNNING'
+      WHERE key = $1::text AND epoch = $2::int AND state = 'RUNNING'
       RETURNING run_id, retry_after
     )
-    UPDATE generations g SET state = 'FAILED', finished_at = clock_timestamp(), error = $3, error_retryable = $4::boolean
+    UPDATE generations g SET state = 'FAILED', finished_at = clock_timestamp(), error = $3::text, error_retryable = $4::boolean
     FROM failed WHERE g.id = failed.run_id
     RETURNING failed.retry_after AS "retryAt", pg_notify('${RUN_CHANNEL}', g.id::text)::text`,
 }
@@ -205,7 +205,7 @@ const HAND_OVER = {
   name: 'leases-hand-over',
   text: `
     UPDATE leases SET lease_until = '-infinity'
-    WHERE key = $1 AND epoch = $2::int AND state = 'RUNNING'
+    WHERE key = $1::text AND epoch = $2::int AND state = 'RUNNING'
     RETURNING pg_notify('${RUN_CHANNEL}', run_id::text)::text`,
 }
 /** Leaves the run to whoever waits for it, at once. */
@@ -218,7 +218,7 @@ const WITHDRAW = {
   text: `
     WITH withdrawn AS (
       UPDATE leases SET state = 'SUCCEEDED', phase = 'DONE', progress = 1, attempts = 0
-      WHERE key = $1 AND epoch = $2::int AND state = 'RUNNING'
+      WHERE key = $1::text AND epoch = $2::int AND state = 'RUNNING'
       RETURNING run_id
     )
     UPDATE generations g

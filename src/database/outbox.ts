@@ -14,7 +14,7 @@ export interface StoredEvent extends NewEvent {
 
 const INSERT = {
   name: 'outbox-insert',
-  text: 'INSERT INTO outbox (topic, key, payload) VALUES ($1, $2, $3::jsonb) ON CONFLICT (key) DO NOTHING RETURNING 1',
+  text: 'INSERT INTO outbox (topic, key, payload) VALUES ($1::text, $2::text, $3::jsonb) ON CONFLICT (key) DO NOTHING RETURNING 1',
 }
 /** Part of the transaction that makes the change it tells of. */
 export async function insertEvent(db: Queryable, event: NewEvent): Promise<void> {

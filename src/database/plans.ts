@@ -72,7 +72,7 @@ const INSERT = {
   name: 'plans-insert',
   text: `
     INSERT INTO plans (user_id, kind, archetype, analysis_id, analysis_source, days, title, summary, items, metadata, date, generation_id, created_at)
-    VALUES ($1::uuid, $2::"PlanKind", $3::"Archetype", $4::uuid, $5::"GenerationSource", $6::int, $7, $8, $9::jsonb, $10::jsonb, $11::date, $12::uuid, $13::timestamptz)
+    VALUES ($1::uuid, $2::"PlanKind", $3::"Archetype", $4::uuid, $5::"GenerationSource", $6::int, $7::text, $8::text, $9::jsonb, $10::jsonb, $11::date, $12::uuid, $13::timestamptz)
     ON CONFLICT (generation_id) DO UPDATE SET title = excluded.title
     RETURNING id`,
 }

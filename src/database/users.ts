@@ -11,7 +11,7 @@ const COLUMNS = 'id, email, email_verified AS "emailVerified", created_at AS "cr
 
 const FIND_BY_SUBJECT = {
   name: 'users-find-by-subject',
-  text: `SELECT ${COLUMNS} FROM users WHERE issuer = $1 AND subject = $2`,
+  text: `SELECT ${COLUMNS} FROM users WHERE issuer = $1::text AND subject = $2::text`,
 }
 export async function findUserBySubject(
   db: Queryable,
@@ -24,7 +24,7 @@ export async function findUserBySubject(
 const ENSURE = {
   name: 'users-ensure',
   text: `
-    INSERT INTO users (issuer, subject, email) VALUES ($1, $2, $3)
+    INSERT INTO users (issuer, subject, email) VALUES ($1::text, $2::text, $3::text)
     ON CONFLICT (issuer, subject) DO UPDATE SET email = excluded.email
     RETURNING ${COLUMNS}`,
 }

@@ -1,8 +1,9 @@
 import type { Coordination } from '../coordination/coordination.ts'
 import { lockFigures } from '../coordination/locks.ts'
-import { readDecisionFacts } from '../database/analyses.ts'
+import { findNewestAnalysis, readDecisionFacts } from '../database/analyses.ts'
 import type { DatabaseClient, Queryable } from '../database/client.ts'
 import { countOverdueInterviews } from '../database/interviews.ts'
+import { ping } from '../database/ping.ts'
 import { readSyncFigures } from '../database/sync-figures.ts'
 import type { Metrics } from '../shared/metrics.ts'
 
@@ -17,31 +18,22 @@ export interface HealthReport {
 /** A probe that waits for longer than this has its answer. */
 const PROBE_TIMEOUT_MS = 2000
 
-const PING = { name: 'health-ping', text: 'SELECT 1' }
-
 export async function databaseAnswers(db: Queryable): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<false>(resolve => {
     timer = setTimeout(resolve, PROBE_TIMEOUT_MS, false)
   })
-  const answer = db.query(PING).then(
+  const answer = ping(db).then(
     () => true,
     () => false,
   )
   return Promise.race([answer, timeout]).finally(() => clearTimeout(timer))
 }
 
-const NEWEST = {
-  name: 'health-newest-analysis',
-  text: 'SELECT user_id AS "userId", archetype, created_at AS "createdAt" FROM analyses ORDER BY created_at DESC LIMIT 1',
-}
-
 /** Asks the database, by the read that decides about requests, for the newest analysis of all. */
 export async function recentAnalysisHealth(db: Queryable, recentWindowMs: number): Promise<HealthReport> {
   const startedAtMs = performance.now()
-  const [newest] = await db.query<{ userId: string; archetype: 'FOUNDATION_BUILDER'; createdAt: Date }>(
-    NEWEST,
-  )
+  const newest = await findNewestAnalysis(db)
   const facts = newest && (await readDecisionFacts(db, newest.userId, newest.archetype))
   const found = !newest || facts?.latest?.createdAt.getTime() === newest.createdAt.getTime()
   return {

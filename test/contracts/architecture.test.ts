@@ -68,6 +68,20 @@ describe('the house', () => {
     expect(readers).toEqual([SETTINGS])
   })
 
+  test('prepared statements stand in database, each with a name of its own and every parameter cast', () => {
+    const statements = files.flatMap(file =>
+      [
+        ...readFileSync(join(SRC, file), 'utf8').matchAll(
+          /name: '([^']+)',\s*text:\s*(`[^`]*`|'[^']*(?:\\'[^']*)*')/g,
+        ),
+      ].map(([, name = '', text = '']) => ({ file, name, text })),
+    )
+    expect(statements.length).toBeGreaterThan(30)
+    expect(statements.filter(({ file }) => !file.startsWith('database/'))).toEqual([])
+    expect(statements.map(({ name }) => name).filter((name, i, all) => all.indexOf(name) !== i)).toEqual([])
+    expect(statements.filter(({ text }) => /\$\d+(?!\d|::)/.test(text)).map(({ name }) => name)).toEqual([])
+  })
+
   test('files have kebab-case names that say what is in them', () => {
     const vague = /(^|-)(utils?|helpers?|manager|service|common|misc|index)\.ts$/
     const named = readdirSync(fileURLToPath(new URL('../', import.meta.url)), {
