@@ -37,7 +37,8 @@ export function createGraphqlServer(options: {
     schema,
     graphqlEndpoint: '/graphql',
     landingPage: false,
-    healthCheckEndpoint: '/health/live',
+    // Yoga would answer 200 to any address that ends in it; no address ends in this, and http-server has pages of its own.
+    healthCheckEndpoint: '\n',
     logging: false,
     multipart: false,
     maxRequestBodySize: MAX_BODY_BYTES,

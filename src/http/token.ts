@@ -1,6 +1,7 @@
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify, SignJWT } from 'jose'
 import { z } from 'zod'
 import type { Principal } from '../domain/users/resolve-user.ts'
+import { countCharacters } from '../shared/characters.ts'
 import { assertOutsideTransaction } from '../shared/transaction-scope.ts'
 
 /** Why a token is refused, in words for whoever sent it. */
@@ -16,17 +17,19 @@ export interface TokenOptions {
   audience: string | undefined
 }
 
+const atMost = (most: number) => (text: string) => countCharacters(text, most) <= most
+
 const Claims = z.object({
   sub: z
     .string('the claim sub is missing')
     .min(1, 'the claim sub is empty')
-    .max(128, 'the claim sub has more than 128 characters'),
+    .refine(atMost(128), 'the claim sub has more than 128 characters'),
   email: z
     .string('the claim email is missing')
     .min(3, 'the claim email is not an address')
-    .max(320, 'the claim email has more than 320 characters'),
+    .refine(atMost(320), 'the claim email has more than 320 characters'),
   roles: z.array(z.string(), 'the claim roles is not a list').default([]),
-  iss: z.string().max(512, 'the claim iss has more than 512 characters').default(''),
+  iss: z.string().refine(atMost(512), 'the claim iss has more than 512 characters').default(''),
 })
 
 const ASYMMETRIC = [
@@ -86,8 +89,7 @@ export function createVerifyToken(options: TokenOptions): VerifyToken {
       payload = await verify(token)
     } catch (error) {
       if (error instanceof errors.JWTExpired) throw new TokenError('The token has expired: get a new one.')
-      if (error instanceof errors.JWTClaimValidationFailed)
-        throw new TokenError(`The token is not for this gateway: its claim ${error.claim} does not fit.`)
+      if (error instanceof errors.JWTClaimValidationFailed) throw new TokenError(whatIsWrong(error))
       if (error instanceof errors.JWKSTimeout || !(error instanceof errors.JOSEError)) throw error
       throw new TokenError('The token is malformed, or signed with another key.')
     }
@@ -107,6 +109,13 @@ export function createVerifyToken(options: TokenOptions): VerifyToken {
       expiresAt: new Date(Math.min((payload.exp ?? 0) * 1000, LAST_INSTANT_MS)),
     }
   }
+}
+
+function whatIsWrong({ claim, reason }: errors.JWTClaimValidationFailed): string {
+  if (reason === 'missing') return `The token does not fit: the claim ${claim} is missing.`
+  if (reason === 'invalid') return `The token does not fit: the claim ${claim} is not of its type.`
+  if (claim === 'nbf') return 'The token is not valid yet: its claim nbf lies ahead.'
+  return `The token is not for this gateway: its claim ${claim} does not fit.`
 }
 
 /** The user of the development token, and of the demo data. */

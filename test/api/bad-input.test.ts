@@ -86,6 +86,7 @@ test.each([
   ['metric', 'steps\0'],
   ['source', ''],
   ['source', 'a'.repeat(65)],
+  ['source', '🦊'.repeat(65)],
   ['source', 'watch\0'],
   ['source', '\ud800'],
   ['externalId', ''],
@@ -118,10 +119,10 @@ test('a point is stored whose every field is as long and as late as it may be', 
   const widest = {
     metric: 'a'.repeat(64),
     value: -Number.MAX_VALUE,
-    unit: 'ü'.repeat(32),
+    unit: '🐎'.repeat(32),
     recordedAt: new Date(Date.now() + 23 * 3_600_000).toISOString(),
-    source: '源'.repeat(64),
-    externalId: 'é'.repeat(256),
+    source: '源'.repeat(63).concat('🦊'),
+    externalId: 'é'.repeat(255).concat('🦊'),
   }
   const answer = await ask(
     gateway.url,

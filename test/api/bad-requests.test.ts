@@ -206,3 +206,11 @@ test.each([
 ])('the search for our insides, which all answers here go through, finds %j', text => {
   expect(internalsIn(JSON.stringify({ errors: [{ message: text }] }))).not.toEqual([])
 })
+
+test('an address that only ends like a health page is none', async () => {
+  for (const path of ['/health', '/elsewhere/health/live', '/api/health'])
+    expect([path, (await exchange(gateway.url, {}, path)).status]).toEqual([path, 404])
+  const path = '/graphql?query={__typename}&x=/health/live'
+  const answer = await exchange(gateway.url, { headers: { accept: 'application/json' } }, path)
+  expect(answer.data).toEqual({ __typename: 'Query' })
+})

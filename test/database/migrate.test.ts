@@ -1,9 +1,9 @@
-import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import pg from 'pg'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest'
 import { SCHEMA_FILE, schemaScript } from '../../prisma/schema-script.ts'
 import { MIGRATIONS_DIR, MigrationError, migrate } from '../../src/database/migrate.ts'
 
@@ -41,6 +41,7 @@ async function query<Row extends pg.QueryResultRow>(url: string, text: string): 
 
 async function migrationsDir(migrations: Record<string, string>): Promise<URL> {
   const dir = await mkdtemp(join(tmpdir(), 'tributary-migrations-'))
+  onTestFinished(() => rm(dir, { recursive: true, force: true }))
   for (const [name, sql] of Object.entries(migrations)) {
     await mkdir(join(dir, name))
     await writeFile(join(dir, name, 'migration.sql'), sql)
