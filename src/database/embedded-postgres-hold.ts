@@ -1,36 +1,62 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { backoffMs } from '../shared/backoff.ts'
 import { type Connection, connect, serves } from './embedded-postgres-connection.ts'
 import { holdName, type RunningServer, type ServerOptions } from './embedded-postgres-server.ts'
 
 /** Any two numbers that every gateway knows. Advisory locks belong to a database: this is one of `postgres`. */
 const holdLock = [0x7472, 0x6962]
-const retryMs = 500
-/** As long as recovery may take: when one session is killed, PostgreSQL ends all of them and recovers. */
-const giveUpMs = 60_000
+/** What held for so long was no attempt of the outage before. */
+const steadyMs = 60_000
+
+/** How often, and after which waits, a lost server is looked for and started again before that is given up. */
+export interface RestartLimits {
+  readonly attempts: number
+  readonly baseMs: number
+  readonly maxMs: number
+}
+
+/** About a minute and a half, and what each start takes. */
+export const restartLimits: RestartLimits = { attempts: 10, baseMs: 500, maxMs: 15_000 }
 
 /**
  * Says, for as long as this gateway lives, that it uses the server: a session with a shared advisory lock, which the
  * server drops with the connection when the gateway is killed. Whoever can have the lock exclusively is alone.
  *
- * A lost session is taken up again in the background, and given up with a line in the log after a minute.
+ * A lost session is taken up again in the background, with a server that is started again where it has ended; after so
+ * many attempts in vain that is given up with a line in the log.
  */
 export class Hold {
   readonly #options: ServerOptions
   readonly #port: number
+  readonly #restart: (port: number, signal: AbortSignal, take: TakeServer) => Promise<void>
+  readonly #limits: RestartLimits
+  readonly #leaving = new AbortController()
   #connection: Connection
-  #releasing = false
   #closed = false
+  #attempts = 0
+  #heldSinceMs = 0
 
-  /** The connection is its own from now on. */
-  constructor(options: ServerOptions, server: RunningServer) {
+  /**
+   * The connection is its own from now on.
+   * @param options.restart finds the server that runs meanwhile, or starts one, at the same port; what it finds is taken
+   * before anybody else may stop it
+   */
+  constructor(
+    options: ServerOptions & {
+      restart: (port: number, signal: AbortSignal, take: TakeServer) => Promise<void>
+      limits: RestartLimits
+    },
+    server: RunningServer,
+  ) {
     this.#options = options
+    this.#restart = options.restart
+    this.#limits = options.limits
     this.#port = server.port
     this.#connection = server.connection
   }
 
   async take(): Promise<void> {
-    await this.#connection.client.query('SELECT pg_advisory_lock_shared($1, $2)', holdLock)
-    this.#connection.onLost(() => void this.#takeUpAgain())
+    await this.#takeUp(this.#connection)
   }
 
   /**
@@ -38,7 +64,7 @@ export class Hold {
    * does not answer. The caller has the lock of the data folder, so nobody is starting, and closes afterwards.
    */
   async release(): Promise<boolean | null> {
-    this.#releasing = true
+    this.#leaving.abort()
     try {
       if (this.#connection.lost) this.#connection = await this.#reconnect()
       const { client } = this.#connection
@@ -54,31 +80,54 @@ export class Hold {
     }
   }
 
+  /** Nobody waits for a server any more that is being started again. */
+  leave(): void {
+    this.#leaving.abort()
+  }
+
   async close(): Promise<void> {
-    this.#releasing = true
+    this.#leaving.abort()
     this.#closed = true
     await this.#connection.close()
   }
 
+  async #takeUp(connection: Connection): Promise<void> {
+    await connection.client.query('SELECT pg_advisory_lock_shared($1, $2)', holdLock)
+    // What arrives after the release is released.
+    this.#leaving.signal.throwIfAborted()
+    this.#connection = connection
+    this.#heldSinceMs = performance.now()
+    connection.onLost(() => void this.#takeUpAgain())
+  }
+
   async #takeUpAgain(): Promise<void> {
-    const deadline = performance.now() + giveUpMs
-    while (!this.#releasing && performance.now() < deadline) {
-      await delay(retryMs, undefined, { ref: false })
-      const connection = await this.#reconnect().catch(() => null)
-      if (connection === null) continue
+    const { signal } = this.#leaving
+    const { log } = this.#options
+    if (performance.now() - this.#heldSinceMs > steadyMs) this.#attempts = 0
+    while (!signal.aborted && this.#attempts < this.#limits.attempts) {
+      await delay(backoffMs(++this.#attempts, this.#limits), undefined, { ref: false })
+      if (signal.aborted) return
       try {
-        await connection.client.query('SELECT pg_advisory_lock_shared($1, $2)', holdLock)
-      } catch {
-        await connection.close()
-        continue
+        const connection = await this.#reconnect().catch(() => null)
+        if (connection !== null) await this.#takeOrClose(connection)
+        else await this.#restart(this.#port, signal, server => this.#takeOrClose(server.connection))
+        return
+      } catch (error) {
+        if (!signal.aborted)
+          log(`the embedded PostgreSQL is away (attempt ${this.#attempts}): ${(error as Error).message}`)
       }
-      // What arrives after the release is released.
-      if (this.#releasing) return connection.close()
-      this.#connection = connection
-      connection.onLost(() => void this.#takeUpAgain())
-      return
     }
-    if (!this.#releasing) this.#options.log('the embedded PostgreSQL has ended: restart the gateway')
+    if (!signal.aborted)
+      log('the embedded PostgreSQL has ended and cannot be started again: restart the gateway')
+  }
+
+  async #takeOrClose(connection: Connection): Promise<void> {
+    try {
+      await this.#takeUp(connection)
+    } catch (error) {
+      await connection.close()
+      throw error
+    }
   }
 
   async #reconnect(): Promise<Connection> {
@@ -93,3 +142,6 @@ export class Hold {
     throw new Error(same ? 'the hold was closed meanwhile' : 'another server has taken the port')
   }
 }
+
+/** Makes it this gateway's; or closes the connection, and throws. */
+export type TakeServer = (server: RunningServer) => Promise<void>

@@ -145,12 +145,17 @@ async function tryConnect(
  * log file that the account may write.
  */
 export async function startServer(
-  options: ServerOptions & { binaries: Binaries; account: Account | null },
+  options: ServerOptions & {
+    binaries: Binaries
+    account: Account | null
+    /** Where somebody counts on it; otherwise the one last used, or another where that is taken. */
+    port?: number
+  },
   deadline: number,
 ): Promise<RunningServer> {
   const { files } = options
   const known = Number(await orAbsent(readFile(files.port, 'utf8')))
-  let port = Number.isInteger(known) && known > 0 && known < 65_536 ? known : randomPort()
+  let port = options.port ?? (Number.isInteger(known) && known > 0 && known < 65_536 ? known : randomPort())
   for (;;) {
     const outcome = await launch(options, port, deadline)
     if (outcome === 'ready') {
@@ -158,6 +163,8 @@ export async function startServer(
     } else if (performance.now() > deadline) {
       throw await withLog(files, `The embedded PostgreSQL could not be started (${outcome})`)
     } else if (outcome === 'port taken') {
+      if (options.port !== undefined)
+        throw new EmbeddedPostgresError(`port ${port}, at which it was, is taken by another program`)
       port = randomPort()
       continue
     } else {

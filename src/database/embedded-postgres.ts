@@ -16,7 +16,7 @@ import {
 } from './embedded-postgres-cluster.ts'
 import type { Connection } from './embedded-postgres-connection.ts'
 import { displayPath, EmbeddedPostgresError, errorCode, explainFileError } from './embedded-postgres-error.ts'
-import { Hold } from './embedded-postgres-hold.ts'
+import { Hold, type RestartLimits, restartLimits, type TakeServer } from './embedded-postgres-hold.ts'
 import { acquireFileLock } from './embedded-postgres-lock.ts'
 import { identifyProcess, readPidFile, stopPostmaster } from './embedded-postgres-postmaster.ts'
 import {
@@ -36,6 +36,7 @@ import {
  * - Who starts or stops holds the lock of the folder, from the first look to the last step. The kernel drops it with
  *   its process, so that a kill at any point leaves either nothing or something the next start recognises.
  * - Who uses the server holds a shared advisory lock in it, taken before the folder's lock is let go.
+ * - Who uses it and finds it ended starts it again, at the same port, which is part of everybody's address of it.
  * - Who leaves and is alone stops it. As nobody can begin to use it meanwhile, no starter is left without a server.
  */
 
@@ -57,6 +58,8 @@ export interface EmbeddedPostgresOptions {
   readonly signal?: AbortSignal | undefined
   /** For tests: the platform's package, in place of the installed one */
   readonly packageDir?: string
+  /** For tests: how long a server that has ended is started again */
+  readonly restarts?: RestartLimits
   /** For tests: where root keeps what PostgreSQL's account must reach and cannot, in place of /var/lib/tributary */
   readonly systemDir?: string
 }
@@ -99,7 +102,13 @@ async function acquireStartLock({ log, signal }: EmbeddedPostgresOptions, files:
 }
 
 async function startLocked(
-  { log, signal, packageDir, systemDir = '/var/lib/tributary' }: EmbeddedPostgresOptions,
+  {
+    log,
+    signal,
+    packageDir,
+    systemDir = '/var/lib/tributary',
+    restarts: limits = restartLimits,
+  }: EmbeddedPostgresOptions,
   files: EmbeddedPostgresFiles,
 ): Promise<EmbeddedPostgres> {
   await removeAttempts(files, systemDir)
@@ -136,11 +145,27 @@ async function startLocked(
     server = await startServer({ ...options, binaries, account }, deadline)
   }
 
+  /** What happens to the server while the gateway lives, by whomever, shall not end the gateway's work. */
+  const restart = async (port: number, leaving: AbortSignal, take: TakeServer): Promise<void> => {
+    using lock = await acquireFileLock(files.lock, startLockMs, leaving)
+    if (lock === null) throw new Error('another gateway is starting or stopping it')
+    const wanted = { ...options, signal: leaving }
+    const until = performance.now() + serverTimeoutMs
+    const running = await findRunningServer(wanted, until)
+    if (running?.port === port) return take(running)
+    if (running) {
+      await running.connection.close()
+      throw new Error(`somebody has started it at port ${running.port} instead of ${port}`)
+    }
+    log('the embedded PostgreSQL has ended; starting it again')
+    await take(await startServer({ ...wanted, binaries: await locate(), account, port }, until))
+    log('the embedded PostgreSQL runs again')
+  }
   const use: Use = {
     options,
     account,
     pgCtl: async () => (await locate()).pgCtl,
-    hold: new Hold(options, server),
+    hold: new Hold({ ...options, restart, limits }, server),
   }
   try {
     await use.hold.take()
@@ -188,6 +213,7 @@ interface Use {
 
 async function leaveInOrder(use: Use): Promise<void> {
   const { files, log } = use.options
+  use.hold.leave()
   try {
     using lock = await acquireFileLock(files.lock, stopLockMs)
     if (lock !== null) return await leave(use)

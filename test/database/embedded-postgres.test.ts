@@ -273,6 +273,87 @@ describe('between starts', () => {
   })
 })
 
+describe('a server that is killed while its gateways live', () => {
+  const holders = "FROM pg_stat_activity WHERE application_name = 'tributary-embedded-hold'"
+  const answers = (url: string) => query(url, 'SELECT 1').then(Boolean, () => false)
+  const killServer = async () => {
+    const pid = await postmasterPid()
+    process.kill(pid, 'SIGKILL')
+    return pid
+  }
+
+  test('is started again at the same address, once for both, and still stopped by the last one', async () => {
+    await copyTemplate()
+    const [first, second] = [await start(), await start()]
+    const word = await remember(first)
+    for (const _ of [1, 2]) {
+      const pid = await killServer()
+      await until('it answers again', () => answers(first.url))
+      expect(await recall(first)).toBe(word)
+      expect(await postmasterPid()).not.toBe(pid)
+      await until(
+        'both hold it again',
+        async () =>
+          (await query<{ held: number }>(first.url, `SELECT count(*)::int AS held ${holders}`))[0]?.held ===
+          2,
+      )
+    }
+    expect(logged.filter(line => line.includes('has ended; starting it again'))).toHaveLength(2)
+    expect(logged.filter(line => line.includes('runs again'))).toHaveLength(2)
+    await first.stop()
+    expect(await recall(second)).toBe(word)
+    await second.stop()
+    expect(await serversBelow(home)).toEqual([])
+  })
+
+  test('waits for its port where another program has taken that, and says so', async () => {
+    await copyTemplate()
+    const postgres = await start({ restarts: { attempts: 100, baseMs: 100, maxMs: 100 } })
+    const port = Number(new URL(postgres.url).port)
+    await killServer()
+    const other = createServer()
+    onTestFinished(() => void other.close())
+    await until('the port is taken', async () => {
+      other.listen(port, '127.0.0.1')
+      return once(other, 'listening').then(Boolean, () => false)
+    })
+    await until('it is said', () =>
+      logged.some(line => line.includes(`port ${port}, at which it was, is taken`)),
+    )
+    other.close()
+    await until('it answers again', () => answers(postgres.url))
+    await postgres.stop()
+    expect(await serversBelow(home)).toEqual([])
+  })
+
+  test('and cannot be started is given up after so many attempts, with a line that says what to do', async () => {
+    await copyTemplate()
+    const postgres = await start({ restarts: { attempts: 3, baseMs: 20, maxMs: 20 } })
+    await writeFile(join(dataDir, 'postgres/postgresql.conf'), 'nonsense = 1\n')
+    await killServer()
+    await until('it is given up', () => logged.some(line => line.includes('restart the gateway')))
+    const attempts = logged.filter(line => /is away \(attempt \d\)/.test(line))
+    expect(attempts).toHaveLength(3)
+    expect(attempts[0]).toContain('unrecognized configuration parameter "nonsense"')
+    await postgres.stop()
+    expect(await serversBelow(home)).toEqual([])
+  })
+
+  test('is not started again for a gateway that stops meanwhile', async () => {
+    await copyTemplate()
+    const postgres = await start({ restarts: { attempts: 100, baseMs: 10, maxMs: 10 } })
+    // Whoever has the lock of the folder keeps everybody from starting it.
+    const lock = await acquireFileLock(filesOf(dataDir).lock, 0)
+    await killServer()
+    await until('it has ended', async () => (await serversBelow(home)).length === 0)
+    const stopping = postgres.stop()
+    lock?.[Symbol.dispose]()
+    await stopping
+    expect(await serversBelow(home)).toEqual([])
+    expect(logged.join()).not.toContain('starting it again')
+  })
+})
+
 describe('a start that is called off', () => {
   const reason = new Error('called off')
   const callOffWhen = async (condition: () => Promise<boolean>) => {

@@ -1,9 +1,15 @@
+import { realpath } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { filesOf } from '../../src/database/embedded-postgres-cluster.ts'
+import { readPidFile } from '../../src/database/embedded-postgres-postmaster.ts'
+import { post } from '../support/graphql-client.ts'
+import { makeTemporaryFolder, startMain } from '../support/main-process.ts'
 import { callersEnd, expectOneResult } from '../support/process-callers.ts'
 import { type ProcessGateway, waitersArrive } from '../support/process-gateway.ts'
 import { holdLock } from '../support/process-locks.ts'
 import { type OwnPostgres, startOwnPostgres } from '../support/process-postgres.ts'
 import { createScene, report } from '../support/process-scene.ts'
+import { TEST_SECRET, tokenOf } from '../support/test-gateway.ts'
 import { until } from '../support/until.ts'
 
 let postgres: OwnPostgres
@@ -117,3 +123,24 @@ test('while PostgreSQL is away for too long everyone is told so, and when it is 
   await scene.expectConsistent()
   expect(scene.provider.calls).toHaveLength(2)
 }, 120_000)
+
+test('an embedded PostgreSQL that is killed is back, with its data, without anybody’s help', async () => {
+  const dataDir = await makeTemporaryFolder()
+  const gateway = await startMain({ DATA_DIR: dataDir, JWT_SECRET: TEST_SECRET })
+  const ready = async () => (await fetch(`${gateway.url}/health/ready`).catch(() => null))?.status === 200
+  await until(ready, { what: 'the gateway to be ready' })
+  const token = await tokenOf('somebody')
+  const whoAmI = async () => (await post(gateway.url, { query: '{ viewer { id } }', token })).data
+  const before = await whoAmI()
+  expect(before).toMatchObject({ viewer: { id: expect.any(String) } })
+
+  const pidFile = await readPidFile(await realpath(filesOf(dataDir).cluster))
+  if (pidFile === null || pidFile === 'empty') throw new Error('the server does not run')
+  process.kill(pidFile.pid, 'SIGKILL')
+  await until(async () => gateway.output.includes('the embedded PostgreSQL runs again'), {
+    what: 'the database to be started again',
+  })
+  await until(ready, { what: 'the gateway to be ready again' })
+  expect(await whoAmI()).toEqual(before)
+  expect(gateway.end).toBeUndefined()
+})

@@ -29,7 +29,13 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
   const home = await realpath(await mkdtemp(join(tmpdir(), 'tributary-faults-')))
   // As root the server runs as somebody else, who could not enter what mkdtemp makes.
   await chmod(home, 0o755)
-  const options = { dataDir: join(home, 'data'), systemDir: join(home, 'system'), log: () => {} }
+  const options = {
+    dataDir: join(home, 'data'),
+    systemDir: join(home, 'system'),
+    log: () => {},
+    // What a test stops shall be away until the test starts it again.
+    restarts: { attempts: 0, baseMs: 1, maxMs: 1 },
+  }
   const started: EmbeddedPostgres[] = [await startEmbeddedPostgres(options)]
   const url = started[0]?.url ?? ''
   const urlOf = (name: string) => {
