@@ -5,7 +5,20 @@ import type { GenerationContext, GeneratorDataPoint } from './generator.ts'
 export const planKinds = ['ROUTINE', 'NUTRITION', 'MENU'] as const
 export type PlanKind = (typeof planKinds)[number]
 
-/** What the user likes, may and can. Null and empty lists: nothing said. The bounds are those of the preferences' use case. */
+/**
+ * What a plan can be made for, whoever makes it: less or more calories would be dangerous, more meals no meals any more.
+ * Bounds of what may be stored as a preference, too.
+ */
+export const preferenceBounds = {
+  calorieGoal: { from: 800, to: 6_000 },
+  mostMealTimes: 8,
+  mostSnacksPerDay: 8,
+} as const
+
+/** The item of a NUTRITION plan that holds what its meals add up to; the first of its items. */
+export const DAILY_TARGET = 'Daily target'
+
+/** What the user likes, may and can. Null and empty lists: nothing said. */
 export interface PlanPreferences {
   dietType: string | null
   dietaryRestrictions: readonly string[]

@@ -169,6 +169,7 @@ describe('the notes of a menu say', () => {
 })
 
 describe('conflicts of preferences', () => {
+  const eightMeals = ['06:00', '08:00', '10:00', '12:00', '14:00', '16:00', '18:00', '20:00']
   const conflictsOf = async (preferences: Partial<PlanPreferences>, kind: 'ROUTINE' | 'MENU' = 'MENU') => {
     const { generator } = await openAiScene()
     const found = generator.findPreferenceConflicts({
@@ -181,7 +182,7 @@ describe('conflicts of preferences', () => {
 
   test.each<[Partial<PlanPreferences>, string[]]>([
     [{}, []],
-    [{ macroProtein: 30, macroCarbs: 40, macroFat: 30, mealTimes: ['00:00', '23:59'], calorieGoal: 1 }, []],
+    [{ macroProtein: 30, macroCarbs: 40, macroFat: 30, mealTimes: ['00:00', '23:59'], calorieGoal: 800 }, []],
     [{ macroProtein: 90 }, []],
     [{ macroProtein: 30, macroCarbs: 40, macroFat: 31 }, ['macroProtein macroCarbs macroFat']],
     [{ macroProtein: 30, macroCarbs: 40, macroFat: 29 }, ['macroProtein macroCarbs macroFat']],
@@ -189,7 +190,13 @@ describe('conflicts of preferences', () => {
     [{ macroProtein: -10, macroCarbs: 60, macroFat: 50 }, ['macroProtein macroCarbs macroFat']],
     [{ mealTimes: ['08:00', '24:00'] }, ['mealTimes']],
     [{ mealTimes: ['8:00'] }, ['mealTimes']],
-    [{ calorieGoal: 0 }, ['calorieGoal']],
+    [{ calorieGoal: 799 }, ['calorieGoal']],
+    [{ calorieGoal: 6_000, snacksPerDay: 8, mealTimes: eightMeals }, []],
+    [{ calorieGoal: 6_001 }, ['calorieGoal']],
+    [{ calorieGoal: Number.NaN }, ['calorieGoal']],
+    [{ snacksPerDay: 9 }, ['snacksPerDay']],
+    [{ snacksPerDay: -1 }, ['snacksPerDay']],
+    [{ mealTimes: [...eightMeals, '23:00'] }, ['mealTimes']],
     [{ dietType: 'vegan', dietaryRestrictions: ['everything'] }, []],
   ])('%j: %j', async (preferences, expected) => {
     expect(await conflictsOf(preferences)).toEqual(expected)

@@ -1,4 +1,10 @@
-import type { PlanInput, PlanItemDraft, PlanKind, PlanPreferences } from '../plan.ts'
+import {
+  DAILY_TARGET,
+  type PlanInput,
+  type PlanItemDraft,
+  type PlanKind,
+  type PlanPreferences,
+} from '../plan.ts'
 import { archetypeDescriptions } from './archetype-descriptions.ts'
 import type { Question } from './ask-model.ts'
 import { digestPoints } from './metric-digest.ts'
@@ -115,13 +121,13 @@ export function nutritionQuestion(
       title,
       summary,
       items: [
-        item({ title: 'Daily target', description: targetReason, nutrition: dailyTarget }),
+        item({ title: DAILY_TARGET, description: targetReason, nutrition: dailyTarget }),
         ...meals.map(({ foods, ...meal }, index) =>
           item({ ...meal, ingredients: foods, time: slots[index]?.time ?? null }),
         ),
         ...guidelines.map(item),
       ],
-      notes: targetNotes('Daily target', dailyTarget, preferences),
+      notes: targetNotes(DAILY_TARGET, dailyTarget, preferences),
     }),
   }
 }

@@ -1,5 +1,6 @@
-import type { PlanKind, PlanPreferences, PreferenceConflict } from '../plan.ts'
+import { type PlanKind, type PlanPreferences, type PreferenceConflict, preferenceBounds } from '../plan.ts'
 
+const { calorieGoal, mostMealTimes, mostSnacksPerDay } = preferenceBounds
 const MACROS = ['macroProtein', 'macroCarbs', 'macroFat'] as const
 
 export const isMealTime = (time: string) => /^([01]\d|2[0-3]):[0-5]\d$/.test(time)
@@ -12,6 +13,11 @@ export function findNumericConflicts(kind: PlanKind, preferences: PlanPreference
     conflicts.push({
       preferences: ['mealTimes'],
       message: 'Meal times are expected as HH:MM, between 00:00 and 23:59.',
+    })
+  } else if (preferences.mealTimes.length > mostMealTimes) {
+    conflicts.push({
+      preferences: ['mealTimes'],
+      message: `At most ${mostMealTimes} meal times a day are expected, not ${preferences.mealTimes.length}.`,
     })
   }
   if (kind === 'ROUTINE') return conflicts
@@ -29,8 +35,18 @@ export function findNumericConflicts(kind: PlanKind, preferences: PlanPreference
       message: `Protein, carbohydrates and fat are expected to add up to 100 percent, not ${total}.`,
     })
   }
-  if (preferences.calorieGoal !== null && preferences.calorieGoal <= 0) {
-    conflicts.push({ preferences: ['calorieGoal'], message: 'The calories of a day are expected above 0.' })
+  const { calorieGoal: goal, snacksPerDay } = preferences
+  if (goal !== null && !(goal >= calorieGoal.from && goal <= calorieGoal.to)) {
+    conflicts.push({
+      preferences: ['calorieGoal'],
+      message: `The calories of a day are expected to be ${calorieGoal.from} to ${calorieGoal.to}, not ${goal}.`,
+    })
+  }
+  if (!(Number.isInteger(snacksPerDay) && snacksPerDay >= 0 && snacksPerDay <= mostSnacksPerDay)) {
+    conflicts.push({
+      preferences: ['snacksPerDay'],
+      message: `0 to ${mostSnacksPerDay} snacks a day are expected, not ${snacksPerDay}.`,
+    })
   }
   return conflicts
 }

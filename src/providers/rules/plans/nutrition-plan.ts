@@ -1,4 +1,4 @@
-import type { PlanDraft, PlanInput, PlanItemDraft } from '../../plan.ts'
+import { DAILY_TARGET, type PlanDraft, type PlanInput, type PlanItemDraft } from '../../plan.ts'
 import { type Concerns, readConcerns } from './analysis-concerns.ts'
 import { clockText } from './clock-time.ts'
 import { readDemands } from './demands.ts'
@@ -49,7 +49,7 @@ export function planNutrition(input: PlanInput): PlanDraft {
     ]
       .filter(Boolean)
       .join(' '),
-    items: [...items, wholeDay(targets, advice)],
+    items: [dailyTarget(targets, advice), ...items],
     metadata: {
       ...planEngine,
       targets: targetsRecord(targets),
@@ -64,11 +64,11 @@ export function planNutrition(input: PlanInput): PlanDraft {
   }
 }
 
-function wholeDay(targets: NutritionTargets, advice: readonly string[]): PlanItemDraft {
+function dailyTarget(targets: NutritionTargets, advice: readonly string[]): PlanItemDraft {
   return {
     day: 1,
     time: null,
-    title: 'The whole day',
+    title: DAILY_TARGET,
     description: [
       `${caloriesText(targets.calories)}: ${gramsText(targets.grams)}. Within 10 % of each is close enough.`,
       ...advice,

@@ -1,12 +1,7 @@
-import type { PlanKind, PlanPreferences, PreferenceConflict } from '../../plan.ts'
+import { type PlanKind, type PlanPreferences, type PreferenceConflict, preferenceBounds } from '../../plan.ts'
 import { parseClockTime } from './clock-time.ts'
 import { diets, findDiet, findRestriction, restrictions } from './diets.ts'
 import { macroNames, macroPreferences, macroTexts } from './nutrition-targets.ts'
-
-/** Beyond these a plan would be dangerous, or no plan of meals any more. */
-export const calorieBounds = { from: 800, to: 6_000 }
-const mostMeals = 8
-const mostSnacks = 8
 
 /**
  * What is wrong with preferences each by itself, before they are held against dishes; and the preferences with those
@@ -47,8 +42,9 @@ function mealTimesFault({ mealTimes }: PlanPreferences): Fault | null {
   const twice = mealTimes.find((time, i) => mealTimes.indexOf(time) !== i)
   if (twice !== undefined)
     return fault(`Two meals are at ${twice}: each meal has a time of its own, as in 07:30, 12:30 and 19:00.`)
-  if (mealTimes.length > mostMeals)
-    return fault(`There are ${mealTimes.length} meal times: up to ${mostMeals} a day can be planned.`)
+  const { mostMealTimes } = preferenceBounds
+  if (mealTimes.length > mostMealTimes)
+    return fault(`There are ${mealTimes.length} meal times: up to ${mostMealTimes} a day can be planned.`)
   return null
 }
 
@@ -96,7 +92,7 @@ function macrosFault(preferences: PlanPreferences): Fault | null {
 }
 
 function caloriesFault({ calorieGoal }: PlanPreferences): Fault | null {
-  const { from, to } = calorieBounds
+  const { from, to } = preferenceBounds.calorieGoal
   if (calorieGoal === null || (calorieGoal >= from && calorieGoal <= to)) return null
   return {
     names: ['calorieGoal'],
@@ -106,10 +102,11 @@ function caloriesFault({ calorieGoal }: PlanPreferences): Fault | null {
 }
 
 function snacksFault({ snacksPerDay }: PlanPreferences): Fault | null {
-  if (Number.isInteger(snacksPerDay) && snacksPerDay >= 0 && snacksPerDay <= mostSnacks) return null
+  const { mostSnacksPerDay } = preferenceBounds
+  if (Number.isInteger(snacksPerDay) && snacksPerDay >= 0 && snacksPerDay <= mostSnacksPerDay) return null
   return {
     names: ['snacksPerDay'],
-    message: `${snacksPerDay} snacks a day cannot be planned: expected are 0 to ${mostSnacks}.`,
+    message: `${snacksPerDay} snacks a day cannot be planned: expected are 0 to ${mostSnacksPerDay}.`,
     without: { snacksPerDay: 0 },
   }
 }
