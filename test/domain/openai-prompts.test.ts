@@ -59,6 +59,7 @@ describe('a prompt template', () => {
     const files = readdirSync(new URL('../../src/providers/prompts/', import.meta.url))
     expect(files.sort()).toEqual([
       'analysis.v1.md',
+      'interview.v1.md',
       'menu.v1.md',
       'nutrition.v1.md',
       'repair.v1.md',
