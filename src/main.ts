@@ -8,6 +8,9 @@ import { createRulesGenerator } from './providers/rules/rules-generator.ts'
 import { createLogger, type Logger } from './shared/logger.ts'
 import { collectProcessMetrics, createMetrics, type Metrics } from './shared/metrics.ts'
 
+/** A terminal sends Ctrl-C to npm and to the gateway alike, and npm hands it on to the gateway. */
+const SAME_KEYSTROKE_MS = 500
+
 let logger: Logger | undefined
 let databaseUrl: string | undefined
 try {
@@ -28,11 +31,16 @@ async function main(): Promise<void> {
   const stopping = new AbortController()
   // SIGHUP: the terminal was closed.
   const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
-  let asked = 0
+  let askedAtMs: number | undefined
   for (const signal of signals) {
     process.on(signal, () => {
-      // Who asks twice does not want to wait.
-      if (++asked > 1) process.exit(1)
+      const nowMs = performance.now()
+      if (askedAtMs !== undefined) {
+        // Who asks twice does not want to wait.
+        if (nowMs - askedAtMs > SAME_KEYSTROKE_MS) process.exit(1)
+        return
+      }
+      askedAtMs = nowMs
       log.info(`${signal}: draining; once more ends at once`)
       stopping.abort()
     })

@@ -3,7 +3,9 @@ const FIRST_QUERY = `# Press the play button, or Ctrl-Enter.
 # npm run seed gives that user 90 days of data.
 
 mutation FirstAnalysis {
-  requestAnalysis(input: { archetype: FOUNDATION_BUILDER }) {
+  requestAnalysis(
+    input: { archetype: FOUNDATION_BUILDER }
+  ) {
     ... on RequestAnalysisPayload {
       source
       analysis {
