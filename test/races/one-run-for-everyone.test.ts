@@ -4,6 +4,7 @@ import { callersArrived, coordinationFigures } from '../support/coordination-fig
 import { FakeGenerator } from '../support/fake-generator.ts'
 import { Gate } from '../support/gate.ts'
 import { dataPoints, post, RECORD_DATA_POINTS, requestAnalysis } from '../support/graphql-client.ts'
+import { holdLock } from '../support/process-locks.ts'
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
 import { startTestGateway, type TestGateway, tokenOf } from '../support/test-gateway.ts'
 import { until } from '../support/until.ts'
@@ -123,6 +124,42 @@ describe('a forced request', () => {
         tracking: { analysisCount: 3, newDataPoints: 0 },
       })
   })
+})
+
+test('a forced request that follows a run which turns out not to be needed makes its own, and is not given what was there before it', async () => {
+  gate.open()
+  const token = await tokenOf('forced')
+  const first = await requestAnalysis(gateway(0).url, token)
+  await database.query("UPDATE analyses SET created_at = created_at - interval '1 hour'")
+  await post(gateway(0).url, { query: RECORD_DATA_POINTS, variables: { points: dataPoints(60) }, token })
+
+  const beforeLease = await holdLock(database.url, 'LOCK TABLE leases IN EXCLUSIVE MODE')
+  const unforced = requestAnalysis(gateway(0).url, token)
+  await beforeLease.waitedFor()
+  // As a run leaves it that has ended just before: the request finds it when it has the lease.
+  await database.query(
+    'UPDATE analyses SET created_at = clock_timestamp(), data_revision = (SELECT max(data_revision) FROM users)',
+  )
+  const beforeWithdrawal = await holdLock(
+    database.url,
+    'LOCK TABLE archetype_tracking IN ACCESS EXCLUSIVE MODE',
+  )
+  await beforeLease.release()
+  await beforeWithdrawal.waitedFor()
+  const forced = requestAnalysis(gateway(1).url, token, { forceRefresh: true })
+  const { pending } = await requestAnalysis(gateway(1).url, token, { forceRefresh: true, waitMs: 0 })
+  expect(pending).toMatchObject({ state: 'RUNNING', epoch: 2 })
+  expect(generator.calls).toHaveLength(1)
+  await beforeWithdrawal.release()
+
+  expect(await unforced).toMatchObject({ source: 'JOINED', analysis: { id: first.analysis.id } })
+  expect(await forced).toMatchObject({
+    source: 'FRESH',
+    analysis: { dataPointCount: 60 },
+    generation: { epoch: 3 },
+  })
+  expect((await forced).analysis.id).not.toBe(first.analysis.id)
+  expect(generator.calls).toHaveLength(2)
 })
 
 test('a failure is shared by all who wait, on every instance, and the next request waits for the backoff', async () => {

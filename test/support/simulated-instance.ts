@@ -419,8 +419,7 @@ export class SimulatedInstance {
         const made = asked && results > asked.results && latest && latest.revision >= asked.revision
         const result = !forced ? serving : made ? latest : undefined
         if (!result) return undefined
-        const found = { result, runId: result.runId, resultId: result.id, inputRevision: result.revision }
-        return found
+        return { result, runId: result.runId, resultId: result.id }
       },
       collect: async () => {
         const { revision } = await readFacts('collect')
