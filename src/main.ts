@@ -8,6 +8,11 @@ import { createRulesGenerator } from './providers/rules/rules-generator.ts'
 import { createLogger, type Logger } from './shared/logger.ts'
 import { collectProcessMetrics, createMetrics, type Metrics } from './shared/metrics.ts'
 
+/** What a drain may take beyond its time: to close connections, and to stop the embedded database. */
+const CLOSING_MS = 10_000
+/** A longer one would fire at once. */
+const LONGEST_TIMER_MS = 2_147_483_647
+
 let logger: Logger | undefined
 try {
   await main()
@@ -33,6 +38,12 @@ async function main(): Promise<void> {
       if (++asked > 1) process.exit(1)
       log.info(`${signal}: draining; once more ends at once`)
       stopping.abort()
+      // A database that does not answer must not keep the process: whoever asked it to stop would have to kill it.
+      const giveUp = () => {
+        log.error('the drain did not end in time')
+        process.exit(1)
+      }
+      setTimeout(giveUp, Math.min(config.shutdownTimeoutMs + CLOSING_MS, LONGEST_TIMER_MS)).unref()
     })
   }
 

@@ -17,6 +17,10 @@ export interface LivenessOptions {
 
 const RECONNECT = { baseMs: 100, maxMs: 2000 }
 const CONNECT_TIMEOUT_MS = 5000
+const FIND_SESSION_BEFORE = `
+  SELECT pid FROM pg_locks
+  WHERE locktype = 'advisory' AND classid = $1::int::oid AND objid = $2::int::oid AND mode = 'ExclusiveLock' AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid = $3::int`
 
 /**
  * The pinned connection of an instance. Its session holds an advisory lock under the instance's number, which tells the
@@ -30,6 +34,8 @@ export class Liveness {
   readonly #options: LivenessOptions
   #client: pg.Client | undefined
   #instance = 0
+  /** The backend of the last session that asked for the lock. */
+  #session = 0
   #closed = false
   #failures = 0
   #cancelTimer: (() => void) | undefined
@@ -63,13 +69,7 @@ export class Liveness {
   }
 
   async #connect(): Promise<void> {
-    const client = new pg.Client({
-      connectionString: this.#options.databaseUrl,
-      application_name: 'tributary-liveness',
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      query_timeout: this.#options.heartbeatMs,
-      keepAlive: true,
-    })
+    const client = this.#createClient()
     client.on('error', () => this.#lost(client))
     client.on('end', () => this.#lost(client))
     client.on('notification', message => {
@@ -83,21 +83,57 @@ export class Liveness {
         )
         this.#instance = rows[0]?.number ?? 0
       }
-      // The session before may not have ended yet on the server: while it has not, nobody thinks that this instance is gone.
-      const { rows } = await client.query<{ locked: boolean }>(
-        'SELECT pg_try_advisory_lock($1, $2) AS locked',
-        [LIVENESS_LOCK_CLASS, this.#instance],
-      )
-      if (!rows[0]?.locked) throw new Error('the session before still holds the lock of this instance')
+      await this.#takeLock(client)
       await client.query(`LISTEN ${RUN_CHANNEL}`)
     } catch (error) {
       client.removeAllListeners('end')
-      await client.end().catch(() => {})
+      // Not waited for: over a connection that has gone silent it does not end.
+      void client.end().catch(() => {})
       throw error
     }
     if (this.#closed) return client.end()
     this.#client = client
     this.#failures = 0
+  }
+
+  #createClient(): pg.Client {
+    return new pg.Client({
+      connectionString: this.#options.databaseUrl,
+      application_name: 'tributary-liveness',
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      query_timeout: this.#options.heartbeatMs,
+      keepAlive: true,
+    })
+  }
+
+  async #takeLock(client: pg.Client): Promise<void> {
+    const lock = [LIVENESS_LOCK_CLASS, this.#instance]
+    const before = await client.query(FIND_SESSION_BEFORE, [...lock, this.#session])
+    if (before.rows.length > 0) {
+      // Behind a connection that broke without a word our session lives on, for hours where nobody ends it. Its lock is
+      // asked for first: it passes on to this session, and there is no moment in which the instance seems to be gone.
+      const taken = client.query('SELECT pg_advisory_lock($1, $2)', lock)
+      await Promise.all([taken, this.#endSession(this.#session)])
+    } else {
+      const { rows } = await client.query<{ locked: boolean }>(
+        'SELECT pg_try_advisory_lock($1, $2) AS locked',
+        lock,
+      )
+      if (!rows[0]?.locked) throw new Error('somebody else holds the lock of this instance')
+    }
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+    this.#session = rows[0]?.pid ?? 0
+  }
+
+  async #endSession(pid: number): Promise<void> {
+    const client = this.#createClient()
+    client.on('error', () => {})
+    try {
+      await client.connect()
+      await client.query('SELECT pg_terminate_backend($1)', [pid])
+    } finally {
+      void client.end().catch(() => {})
+    }
   }
 
   #lost(client: pg.Client): void {
