@@ -78,6 +78,25 @@ test('never shares a run between two users or two archetypes', async () => {
   expect(new Set(results.map(result => result.analysis.id)).size).toBe(3)
 })
 
+async function oneFlightEach() {
+  for (const { url } of gateways) expect(await coordinationFigures(url)).toMatchObject({ flights: 1 })
+}
+
+test('a request that is not forced joins a run in flight, here and elsewhere, whatever data has come since it read', async () => {
+  const token = await tokenOf('content')
+  const first = requestAnalysis(gateway(0).url, token)
+  await gate.arrived(1)
+  await post(gateway(1).url, { query: RECORD_DATA_POINTS, variables: { points: dataPoints(60) }, token })
+  const others = [0, 1, 1].map(index => requestAnalysis(gateway(index).url, token))
+  await callersArrived(gateways, 4)
+  await oneFlightEach()
+  gate.open()
+  expect(await first).toMatchObject({ source: 'FRESH', analysis: { dataPointCount: 0 } })
+  for (const other of await Promise.all(others))
+    expect(other).toMatchObject({ source: 'JOINED', analysis: { id: (await first).analysis.id } })
+  expect(generator.calls).toHaveLength(1)
+})
+
 describe('a forced request', () => {
   beforeEach(async () => {
     const token = await tokenOf('forced')
@@ -95,11 +114,41 @@ describe('a forced request', () => {
     await gate.arrived(1)
     const others = [0, 1, 1].map(index => requestAnalysis(gateway(index).url, token, { forceRefresh: true }))
     await callersArrived(gateways, 4)
+    await oneFlightEach()
     gate.open()
     expect(await first).toMatchObject({ source: 'FRESH', tracking: { analysisCount: 2 } })
     for (const other of await Promise.all(others))
       expect(other).toMatchObject({ source: 'JOINED', analysis: { id: (await first).analysis.id } })
     expect(generator.calls).toHaveLength(1)
+  })
+
+  test('joins a run here that nobody has forced, once it has read all that was there', async () => {
+    await database.query("UPDATE analyses SET created_at = created_at - interval '1 hour'")
+    const token = await tokenOf('forced')
+    await post(gateway(1).url, { query: RECORD_DATA_POINTS, variables: { points: dataPoints(60) }, token })
+    const unforced = requestAnalysis(gateway(0).url, token)
+    await gate.arrived(1)
+    const forced = requestAnalysis(gateway(0).url, token, { forceRefresh: true })
+    await callersArrived(gateways, 2)
+    expect(await coordinationFigures(gateway(0).url)).toMatchObject({ flights: 1, waiters: 2 })
+    gate.open()
+    expect(await unforced).toMatchObject({ source: 'FRESH', analysis: { dataPointCount: 60 } })
+    expect(await forced).toMatchObject({
+      source: 'JOINED',
+      analysis: { id: (await unforced).analysis.id },
+    })
+    expect(generator.calls).toHaveLength(1)
+  })
+
+  test('is joined here by a request that would be content with what is stored, and not elsewhere', async () => {
+    const token = await tokenOf('forced')
+    const forced = requestAnalysis(gateway(0).url, token, { forceRefresh: true })
+    await gate.arrived(1)
+    const here = requestAnalysis(gateway(0).url, token)
+    await callersArrived(gateways, 2)
+    expect(await requestAnalysis(gateway(1).url, token)).toMatchObject({ source: 'RECENT' })
+    gate.open()
+    expect(await here).toMatchObject({ source: 'JOINED', analysis: { id: (await forced).analysis.id } })
   })
 
   test('gets the next run when data points arrived after the run in flight read them, and shares it with all such requests', async () => {
@@ -111,6 +160,9 @@ describe('a forced request', () => {
       requestAnalysis(gateway(index).url, token, { forceRefresh: true }),
     )
     await callersArrived(gateways, 5)
+    // The first one's, and one for the next run on each instance.
+    expect(await coordinationFigures(gateway(0).url)).toMatchObject({ flights: 2, waiters: 3 })
+    expect(await coordinationFigures(gateway(1).url)).toMatchObject({ flights: 1, waiters: 2 })
     expect(generator.calls).toHaveLength(1)
     gate.open()
 
@@ -152,7 +204,12 @@ test('a forced request that follows a run which turns out not to be needed makes
   expect(generator.calls).toHaveLength(1)
   await beforeWithdrawal.release()
 
-  expect(await unforced).toMatchObject({ source: 'JOINED', analysis: { id: first.analysis.id } })
+  // Of the run that made it, and not of its own that made nothing.
+  expect(await unforced).toMatchObject({
+    source: 'JOINED',
+    analysis: { id: first.analysis.id },
+    generation: { id: first.generation?.id },
+  })
   expect(await forced).toMatchObject({
     source: 'FRESH',
     analysis: { dataPointCount: 60 },
