@@ -10,6 +10,10 @@ import { collectProcessMetrics, createMetrics, type Metrics } from './shared/met
 
 /** A terminal sends Ctrl-C to npm and to the gateway alike, and npm hands it on to the gateway. */
 const SAME_KEYSTROKE_MS = 500
+/** What a drain may take beyond its time: to close connections, and to stop the embedded database. */
+const CLOSING_MS = 10_000
+/** A longer one would fire at once. */
+const LONGEST_TIMER_MS = 2_147_483_647
 
 let logger: Logger | undefined
 let databaseUrl: string | undefined
@@ -43,6 +47,12 @@ async function main(): Promise<void> {
       askedAtMs = nowMs
       log.info(`${signal}: draining; once more ends at once`)
       stopping.abort()
+      // A database that does not answer must not keep the process: whoever asked it to stop would have to kill it.
+      const giveUp = () => {
+        log.error('the drain did not end in time')
+        process.exit(1)
+      }
+      setTimeout(giveUp, Math.min(config.shutdownTimeoutMs + CLOSING_MS, LONGEST_TIMER_MS)).unref()
     })
   }
 

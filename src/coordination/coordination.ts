@@ -42,9 +42,15 @@ export interface Coordination {
   readonly changes: ChangeWakes
   readonly instance: number
   readonly connected: boolean
-  /** Lets the runs of this instance finish, for `timeoutMs` at most, then leaves them to others. */
+  /** Lets the runs of this instance finish, for `timeoutMs` at most, then leaves them to others, for as long at most. */
   drain(timeoutMs: number): Promise<void>
   close(): Promise<void>
+}
+
+async function within(timeoutMs: number, ended: Promise<void>): Promise<void> {
+  const timer = new AbortController()
+  await Promise.race([ended, sleep(timeoutMs, undefined, { signal: timer.signal }).catch(() => {})])
+  timer.abort()
 }
 
 /** Puts the parts of run-once together, across instances or for this process alone. */
@@ -117,12 +123,10 @@ export async function createCoordination(options: CoordinationOptions): Promise<
       return (distributed ? liveness : listener).connected
     },
     async drain(timeoutMs) {
-      const timer = new AbortController()
-      const timeout = sleep(timeoutMs, undefined, { signal: timer.signal }).catch(() => {})
-      await Promise.race([runOnce.drained(), timeout])
-      timer.abort()
+      await within(timeoutMs, runOnce.drained())
       pilot.handOverAll()
-      await runOnce.drained()
+      // What still does not end waits for a database that does not answer.
+      await within(timeoutMs, runOnce.drained())
     },
     async close() {
       pilot.handOverAll()

@@ -1,6 +1,12 @@
-import type pg from 'pg'
+import pg from 'pg'
 import { LIVENESS_LOCK_CLASS } from '../database/leases.ts'
 import { PinnedConnection, type PinnedConnectionOptions } from './pinned-connection.ts'
+
+const CONNECT_TIMEOUT_MS = 5000
+const FIND_SESSION_BEFORE = `
+  SELECT pid FROM pg_locks
+  WHERE locktype = 'advisory' AND classid = $1::int::oid AND objid = $2::int::oid AND mode = 'ExclusiveLock' AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid = $3::int`
 
 /**
  * The life sign of an instance: a session that holds an advisory lock under the instance's number, which tells the
@@ -12,9 +18,15 @@ import { PinnedConnection, type PinnedConnectionOptions } from './pinned-connect
  */
 export class Liveness {
   readonly #connection: PinnedConnection
+  readonly #databaseUrl: string
+  readonly #heartbeatMs: number
   #instance = 0
+  /** The backend of the last session that asked for the lock. */
+  #session = 0
 
   constructor(options: Omit<PinnedConnectionOptions, 'name' | 'prepare'>) {
+    this.#databaseUrl = options.databaseUrl
+    this.#heartbeatMs = options.heartbeatMs
     this.#connection = new PinnedConnection({
       ...options,
       name: 'liveness',
@@ -46,11 +58,37 @@ export class Liveness {
       )
       this.#instance = rows[0]?.number ?? 0
     }
-    // The session before may not have ended yet on the server: while it has not, nobody thinks that this instance is gone.
-    const { rows } = await client.query<{ locked: boolean }>(
-      'SELECT pg_try_advisory_lock($1, $2) AS locked',
-      [LIVENESS_LOCK_CLASS, this.#instance],
-    )
-    if (!rows[0]?.locked) throw new Error('the session before still holds the lock of this instance')
+    const lock = [LIVENESS_LOCK_CLASS, this.#instance]
+    const before = await client.query(FIND_SESSION_BEFORE, [...lock, this.#session])
+    if (before.rows.length > 0) {
+      // Behind a connection that broke without a word our session lives on, for hours where nobody ends it. Its lock is
+      // asked for first: it passes on to this session, and there is no moment in which the instance seems to be gone.
+      const taken = client.query('SELECT pg_advisory_lock($1, $2)', lock)
+      await Promise.all([taken, this.#endSession(this.#session)])
+    } else {
+      const { rows } = await client.query<{ locked: boolean }>(
+        'SELECT pg_try_advisory_lock($1, $2) AS locked',
+        lock,
+      )
+      if (!rows[0]?.locked) throw new Error('somebody else holds the lock of this instance')
+    }
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+    this.#session = rows[0]?.pid ?? 0
+  }
+
+  async #endSession(pid: number): Promise<void> {
+    const client = new pg.Client({
+      connectionString: this.#databaseUrl,
+      application_name: 'tributary-liveness',
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      query_timeout: this.#heartbeatMs,
+    })
+    client.on('error', () => {})
+    try {
+      await client.connect()
+      await client.query('SELECT pg_terminate_backend($1)', [pid])
+    } finally {
+      void client.end().catch(() => {})
+    }
   }
 }

@@ -109,7 +109,9 @@ export class Pilot {
     try {
       const stored = await this.#insist(() => spec.findAgain(), signal)
       if (stored !== undefined) {
-        await this.#insist(() => this.leases.withdraw(lease, stored), signal)
+        // It has read nothing: a forced request that follows it looks for itself whether what was found came after it.
+        const found = { resultId: stored.resultId, inputRevision: 0 }
+        await this.#insist(() => this.leases.withdraw(lease, found), signal)
         return { type: 'result', result: stored.result, runId: stored.runId, made: false }
       }
       const draft = await this.#make(flight, spec, lease, signal)

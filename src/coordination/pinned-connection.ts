@@ -77,7 +77,8 @@ export class PinnedConnection {
       for (const channel of Object.keys(listeners)) await client.query(`LISTEN ${channel}`)
     } catch (error) {
       client.removeAllListeners('end')
-      await client.end().catch(() => {})
+      // Not waited for: over a connection that has gone silent it does not end.
+      void client.end().catch(() => {})
       throw error
     }
     if (this.#closed) return client.end()

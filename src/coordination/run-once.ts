@@ -12,11 +12,10 @@ export type Found<Result> =
   /** A run is wanted that reads at least up to `needsRevision`; 0 where any run serves. */
   | { type: 'wanted'; needsRevision: number }
 
-/** What another run made, and up to which data revision it had read. */
+/** What another run made. */
 export interface FoundAgain<Result> {
   result: Result
   resultId: string
-  inputRevision: number
   runId: string
 }
 

@@ -34,6 +34,8 @@ export class RunWatch {
   #reading = false
   #cancelPoll: (() => void) | undefined
   #failingSinceMs: number | undefined
+  /** When the read that is under way was sent. */
+  #sentAtMs: number | undefined
 
   constructor(options: RunWatchOptions) {
     this.#leases = options.leases
@@ -46,15 +48,19 @@ export class RunWatch {
     return this.#listenersByRun.size
   }
 
-  /** For how long the runs could not be read; 0 while they can. */
+  /** For how long the runs could not be read, be it that reads fail or that one is not answered; 0 while they can. */
   get blindMs(): number {
-    return this.#failingSinceMs === undefined ? 0 : this.#clock.nowMs() - this.#failingSinceMs
+    const sinceMs = this.#failingSinceMs ?? this.#sentAtMs
+    return sinceMs === undefined ? 0 : this.#clock.nowMs() - sinceMs
   }
 
   /** @returns what ends it. The listener is called at least once, after this has returned. */
   listen(runId: string, listener: RunListener): () => void {
     // How long nobody could see is of no interest where nobody has looked.
-    if (this.#listenersByRun.size === 0) this.#failingSinceMs = undefined
+    if (this.#listenersByRun.size === 0) {
+      this.#failingSinceMs = undefined
+      if (this.#sentAtMs !== undefined) this.#sentAtMs = this.#clock.nowMs()
+    }
     const listeners = this.#listenersByRun.get(runId) ?? new Set()
     this.#listenersByRun.set(runId, listeners)
     listeners.add(listener)
@@ -92,6 +98,7 @@ export class RunWatch {
       while (this.#due.size > 0) {
         const runIds = [...this.#due]
         this.#due = new Set()
+        this.#sentAtMs = this.#clock.nowMs()
         const runs = new Map((await this.#leases.find(runIds)).map(run => [run.id, run]))
         this.#failingSinceMs = undefined
         for (const runId of runIds) {
@@ -103,6 +110,7 @@ export class RunWatch {
       this.#failingSinceMs ??= this.#clock.nowMs()
       this.#logger.warn({ err: error }, 'runs could not be read')
     } finally {
+      this.#sentAtMs = undefined
       this.#reading = false
     }
   }

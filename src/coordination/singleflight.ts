@@ -13,6 +13,10 @@ export class Singleflight {
     return size
   }
 
+  get keys(): number {
+    return this.#flightsByKey.size
+  }
+
   get waiters(): number {
     let waiters = 0
     for (const flight of this) waiters += flight.waiters

@@ -106,7 +106,8 @@ const UPSERT = {
   text: `
     INSERT INTO analyses (user_id, type, archetype, mode, trigger, date, summary, result, data_point_count, data_revision, generation_id, created_at)
     SELECT $1::uuid, 'BEHAVIOR_ANALYSIS', $2::"Archetype", $3::"AnalysisMode",
-      -- Under the fence nobody else writes for this user and archetype, so what is looked up here stays true.
+      -- Under the fence nobody else writes for this user and archetype, so what is looked up here stays true. Without one,
+      -- as with COORDINATION=local, it may not: then no row comes back, and the next look sees the other.
       CASE WHEN EXISTS (
         SELECT 1 FROM analyses taken
         WHERE taken.user_id = $1::uuid AND taken.type = 'BEHAVIOR_ANALYSIS' AND taken.archetype = $2::"Archetype"
@@ -115,12 +116,15 @@ const UPSERT = {
       ($10::timestamptz AT TIME ZONE 'UTC')::date, $5::text, $6::jsonb, $7::int, $8::int, $9::uuid, $10::timestamptz
     ON CONFLICT (user_id, type, date, archetype, trigger) DO UPDATE SET
       mode = excluded.mode, summary = excluded.summary, result = excluded.result, data_point_count = excluded.data_point_count,
-      data_revision = excluded.data_revision, generation_id = excluded.generation_id, created_at = excluded.created_at
+      data_revision = excluded.data_revision, created_at = excluded.created_at
+    WHERE analyses.generation_id = excluded.generation_id
     RETURNING id`,
 }
-/** Stores an analysis under its unique key. @returns its id. */
+/** More than there are instances that could make the same analysis within one second. */
+const MAX_NAMES = 20
+/** Stores an analysis under its unique key, and never over that of another run. @returns its id. */
 export async function upsertAnalysis(db: Queryable, analysis: NewAnalysis): Promise<string> {
-  const values: Value[] = [
+  const values = (suffix: number): Value[] => [
     analysis.userId,
     analysis.archetype,
     analysis.mode,
@@ -131,11 +135,15 @@ export async function upsertAnalysis(db: Queryable, analysis: NewAnalysis): Prom
     analysis.dataRevision,
     analysis.generationId,
     analysis.createdAt,
-    analysis.epoch,
+    suffix,
   ]
-  const [row] = await db.query<{ id: string }>(UPSERT, values)
-  if (!row) throw new Error('an upsert returned no row')
-  return row.id
+  for (let taken = 0; taken < MAX_NAMES; taken++) {
+    // The first one that is taken may be the name without a suffix.
+    const suffix = analysis.epoch + Math.max(0, taken - 1)
+    const [row] = await db.query<{ id: string }>(UPSERT, values(suffix))
+    if (row) return row.id
+  }
+  throw new Error('every name of an analysis is taken')
 }
 
 const INSERT_INSIGHTS = {

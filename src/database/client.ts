@@ -33,6 +33,8 @@ export interface DatabaseOptions {
 
 /** A statement of a request that runs so long is broken, or waits for something that will not come. */
 const STATEMENT_TIMEOUT_MS = 30_000
+/** Over a connection that has gone silent not even the server's own timeout arrives: an answer is waited for only so long. */
+const ANSWER_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 5000
 /** A transaction that does nothing for so long has lost its owner; the server ends it and frees its locks. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
 /** How long a request waits for a connection before it is told that the database is busy. */
@@ -58,6 +60,7 @@ export function createDatabaseClient(options: DatabaseOptions): DatabaseClient {
     }),
     max: options.poolSize,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: ANSWER_TIMEOUT_MS,
     application_name: 'tributary',
     keepAlive: true,
   })

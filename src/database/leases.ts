@@ -228,7 +228,7 @@ const WITHDRAW = {
 }
 /**
  * Ends a run that turned out not to be needed, before it has called a provider, with the result that another run had
- * just made: who follows it gets that one.
+ * just made: who follows it gets that one, where what the run has read is enough.
  */
 export async function withdrawLease(
   db: Queryable,

@@ -32,7 +32,7 @@ const AWAY_CODES = new Set([
 /** Prisma: cannot reach the server, timed out, pool timed out, transaction API error, conflict. */
 const PRISMA_AWAY = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024'])
 const AWAY_MESSAGE =
-  /connection terminated|connection ended|not queryable|timeout exceeded when trying to connect|unable to start a transaction|client has encountered a connection error|ConnectionClosed|DatabaseNotReachable/i
+  /connection terminated|connection ended|not queryable|timeout exceeded when trying to connect|query read timeout|unable to start a transaction|expired transaction|client has encountered a connection error|ConnectionClosed|DatabaseNotReachable/i
 
 /** An error and the causes that Prisma's adapter and its client hide it in, outermost first. */
 function* causes(error: unknown): Generator<Record<string, unknown>> {

@@ -178,9 +178,13 @@ function errorCodes({ logger }: Services): Plugin<ServerContext> {
           extensions: { ...error.extensions, code },
         })
       : error
-  const masked = <Result extends ExecutionResult>(result: Result, requestId: string): Result =>
+  const masked = <Result extends ExecutionResult>(
+    result: Result,
+    requestId: string,
+    signal?: AbortSignal,
+  ): Result =>
     result.errors
-      ? { ...result, errors: result.errors.map(error => maskError(error, requestId, logger)) }
+      ? { ...result, errors: result.errors.map(error => maskError(error, requestId, logger, signal)) }
       : result
   return {
     onParse:
@@ -205,8 +209,8 @@ function errorCodes({ logger }: Services): Plugin<ServerContext> {
       },
     onExecute: ({ args }) => ({
       onExecuteDone: ({ result, setResult }) => {
-        const { requestId } = args.contextValue as unknown as ServerContext
-        if (!isAsyncIterable(result)) setResult(masked(result, requestId))
+        const { requestId, signal } = args.contextValue as unknown as Context
+        if (!isAsyncIterable(result)) setResult(masked(result, requestId, signal))
       },
     }),
     onSubscribe: ({ args }) => ({

@@ -15,7 +15,13 @@ const CODE_BY_FOREIGN_CODE: Record<string, string> = {
  * What a client may see of an error. Expected ones carry a code of the contract; anything else is logged, once, and
  * becomes INTERNAL with the request's id and nothing of the cause.
  */
-export function maskError(error: unknown, requestId: string, logger: Logger): GraphQLError {
+export function maskError(
+  error: unknown,
+  requestId: string,
+  logger: Logger,
+  /** Of the request, where it can tell that its client has left. */
+  signal?: AbortSignal,
+): GraphQLError {
   if (error instanceof GraphQLError) {
     const cause = rootCause(error)
     const code = cause.extensions?.code
@@ -40,7 +46,9 @@ export function maskError(error: unknown, requestId: string, logger: Logger): Gr
         http: { status: 503 },
       })
     }
-    logger.error({ err: cause, requestId, path: error.path }, 'a request failed unexpectedly')
+    // Nobody is there to be told, and nothing has failed.
+    if (signal?.aborted && cause === signal.reason) logger.debug({ requestId }, 'the client has left')
+    else logger.error({ err: cause, requestId, path: error.path }, 'a request failed unexpectedly')
     return withExtensions(error, `Something went wrong on our side. Quote the request id ${requestId}.`, {
       code: 'INTERNAL',
       requestId,
@@ -50,6 +58,7 @@ export function maskError(error: unknown, requestId: string, logger: Logger): Gr
     new GraphQLError('', { originalError: error instanceof Error ? error : new Error(String(error)) }),
     requestId,
     logger,
+    signal,
   )
 }
 

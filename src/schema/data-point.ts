@@ -2,6 +2,7 @@ import { recordDataPoints } from '../domain/data-points/record-data-points.ts'
 import { builder } from './builder.ts'
 import { requireViewer } from './context.ts'
 import { InvalidInputError, invalidInput } from './errors.ts'
+import { forgetLoaded } from './loaders.ts'
 
 const DataPointInput = builder.inputType('DataPointInput', {
   fields: t => ({
@@ -46,6 +47,7 @@ builder.mutationField('recordDataPoints', t =>
         viewer.user.id,
         points.map(({ unit, ...point }) => ({ ...point, unit: unit ?? null })),
       )
+      forgetLoaded(context)
       if (outcome.type === 'invalid-input') return invalidInput(outcome.issues)
       return {
         __typename: 'RecordDataPointsPayload' as const,

@@ -5,6 +5,7 @@ import { requireViewer } from './context.ts'
 import { IdempotencyKeyReusedError, InvalidInputError, UnavailableError } from './errors.ts'
 import { Generation } from './generation.ts'
 import { GenerationFailedError, GenerationPending, GenerationSource, notMade } from './generation-outcome.ts'
+import { forgetLoaded } from './loaders.ts'
 import { Plan, PlanKind } from './plan.ts'
 
 type Payload = Extract<GeneratePlanOutcome, { type: 'result' }> & { __typename: 'GeneratePlanPayload' }
@@ -63,6 +64,7 @@ builder.mutationField('generatePlan', t =>
         idempotencyKey: input.idempotencyKey ?? null,
         ...(context.signal && { signal: context.signal }),
       })
+      forgetLoaded(context)
       if (outcome.type === 'result') return { ...outcome, __typename: 'GeneratePlanPayload' as const }
       return notMade(outcome, context)
     },

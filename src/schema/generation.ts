@@ -5,7 +5,7 @@ import { builder } from './builder.ts'
 import { type Context, requireViewer } from './context.ts'
 import { followRun } from './follow-run.ts'
 import { decodeGlobalId } from './global-id.ts'
-import { createLoaders } from './loaders.ts'
+import { forgetLoaded } from './loaders.ts'
 import { onlyOwn } from './user.ts'
 
 const GenerationKind = builder.enumType('GenerationKind', {
@@ -111,7 +111,7 @@ builder.subscriptionField('generationChanged', t =>
       return followRun(context.services.runWatch, id, context.signal)
     },
     resolve: (generation, _args, context) => {
-      context.loaders = createLoaders(context.services)
+      forgetLoaded(context)
       return generation
     },
   }),

@@ -29,6 +29,7 @@ import { findTrackingByUserIds, type TrackingRow } from '../database/tracking.ts
 import { findUsersByIds } from '../database/users.ts'
 import type { Archetype } from '../shared/archetype.ts'
 import type { Metrics } from '../shared/metrics.ts'
+import type { Context } from './context.ts'
 
 export type Loaders = ReturnType<typeof createLoaders>
 
@@ -132,4 +133,9 @@ export function createLoaders({
       countPlans(db, userId, filter),
     ),
   }
+}
+
+/** After a mutation: what an earlier one of the same operation has loaded may have changed since. */
+export function forgetLoaded(context: Context): void {
+  context.loaders = createLoaders(context.services)
 }

@@ -5,6 +5,7 @@ import { type Context, requireViewer } from './context.ts'
 import { IdempotencyKeyReusedError, InvalidInputError, UnavailableError } from './errors.ts'
 import { Generation } from './generation.ts'
 import { GenerationFailedError, GenerationPending, GenerationSource, notMade } from './generation-outcome.ts'
+import { forgetLoaded } from './loaders.ts'
 
 type Payload = AnalysisAnswer & { __typename: 'RequestAnalysisPayload' }
 const RequestAnalysisPayload = builder.objectRef<Payload>('RequestAnalysisPayload').implement({
@@ -69,6 +70,7 @@ builder.mutationField('requestAnalysis', t =>
         idempotencyKey: input.idempotencyKey ?? null,
         ...(context.signal && { signal: context.signal }),
       })
+      forgetLoaded(context)
       return toResult(outcome, context)
     },
   }),

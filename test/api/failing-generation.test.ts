@@ -105,6 +105,45 @@ test('a retryable failure says when, and until then nobody bothers the provider 
   })
 })
 
+test('with each failure in a row the provider is left alone for longer, for a minute at most, and after a success as at first', async () => {
+  const token = await tokenOf('tireless')
+  const OF_USER = `key LIKE '%' || ${USER} || '%'`
+  const failAfter = async (attempts: number) => {
+    await database.query(`UPDATE leases SET attempts = $2, retry_after = NULL WHERE ${OF_USER}`, [
+      'tireless',
+      attempts,
+    ])
+    failWith(new GenerationError('The provider is overloaded.', { retryable: true }))
+    await requestAnalysis(gateway.url, token, { forceRefresh: true })
+    const [row] = await database.query<{ seconds: number; attempts: number }>(
+      `SELECT extract(epoch FROM retry_after - g.finished_at)::float8 AS seconds, attempts
+       FROM leases l JOIN generations g ON g.id = l.run_id WHERE l.${OF_USER}`,
+      ['tireless'],
+    )
+    expect(row?.attempts).toBe(attempts + 1)
+    return row?.seconds ?? 0
+  }
+  await requestAnalysis(gateway.url, token)
+  for (const [attempts, longest] of [
+    [0, 1],
+    [1, 2],
+    [2, 4],
+    [5, 32],
+    [6, 60],
+    [100, 60],
+  ] as const) {
+    const seconds = await failAfter(attempts)
+    expect(seconds, `after ${attempts} failures`).toBeGreaterThanOrEqual(longest / 2)
+    expect(seconds, `after ${attempts} failures`).toBeLessThanOrEqual(longest)
+  }
+  generator.behave = async () => {}
+  await database.query(`UPDATE leases SET retry_after = NULL WHERE ${OF_USER}`, ['tireless'])
+  expect(await requestAnalysis(gateway.url, token, { forceRefresh: true })).toMatchObject({ source: 'FRESH' })
+  expect(await database.query(`SELECT attempts FROM leases WHERE ${OF_USER}`, ['tireless'])).toEqual([
+    { attempts: 0 },
+  ])
+})
+
 test('an unexpected error of the generator fails the run in our words, not in its own, and is not retryable', async () => {
   failWith(new TypeError('cannot read /var/tributary/secrets of undefined'))
   const answer = await requestAnalysis(gateway.url, await tokenOf('surprised'))

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { GenerationError } from '../../src/providers/generator.ts'
-import { callersArrived } from '../support/coordination-figures.ts'
+import { callersArrived, coordinationFigures } from '../support/coordination-figures.ts'
 import { FakeGenerator } from '../support/fake-generator.ts'
 import { Gate } from '../support/gate.ts'
 import { requestAnalysis } from '../support/graphql-client.ts'
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
 import { startTestGateway, type TestGateway, tokenOf } from '../support/test-gateway.ts'
+import { until } from '../support/until.ts'
 
 let database: TestDatabase
 let here: TestGateway
@@ -67,6 +68,34 @@ test('two at once under one key give one effect and two equal answers', async ()
   expect(one).toEqual(other)
   expect(generator.calls).toHaveLength(1)
 })
+
+test.each([
+  ['was told to wait', 0],
+  ['has left', null],
+])(
+  'a request that %s before its run ended is told JOINED under its key: FRESH went to the next',
+  async (what, waitMs) => {
+    const token = await tokenOf(`first that ${what}`)
+    const gate = new Gate()
+    generator.behave = (_input, { signal }) => gate.pass(signal)
+    const input = { forceRefresh: true, idempotencyKey: 'one' }
+    const leaving = new AbortController()
+    const first = requestAnalysis(here.url, token, { ...input, waitMs }, leaving.signal)
+    await gate.arrived(1)
+    const next = requestAnalysis(here.url, token)
+    await callersArrived([here], waitMs === null ? 2 : 1)
+    leaving.abort()
+    await first.catch(() => {})
+    await until(async () => (await coordinationFigures(here.url)).waiters === 1, {
+      what: 'the first to be gone',
+    })
+    gate.open()
+    const { source, ...made } = await next
+    expect(source).toBe('FRESH')
+    expect(await requestAnalysis(there.url, token, input)).toEqual({ ...made, source: 'JOINED' })
+    expect(generator.calls).toHaveLength(1)
+  },
+)
 
 test('a failure is not kept: the same key may succeed later', async () => {
   const token = await tokenOf('failing')

@@ -1,9 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
-import { afterAll, beforeAll, describe } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { Acquisition, Lease, Leases, RunSubject } from '../../src/coordination/lease.ts'
 import { PostgresLeases } from '../../src/coordination/postgres-leases.ts'
-import { createDatabaseClient, type DatabaseClient } from '../../src/database/client.ts'
-import { LIVENESS_LOCK_CLASS } from '../../src/database/leases.ts'
+import {
+  createDatabaseClient,
+  type DatabaseClient,
+  type Statement,
+  type Value,
+} from '../../src/database/client.ts'
+import { LIVENESS_LOCK_CLASS, RUN_CHANNEL } from '../../src/database/leases.ts'
 import { createRunTransaction, type RunTransaction } from '../../src/database/transaction.ts'
 import { createLogger } from '../../src/shared/logger.ts'
 import { createMetrics } from '../../src/shared/metrics.ts'
@@ -66,7 +72,7 @@ describe('on a real PostgreSQL', () => {
   })
 
   /** An instance as the others see it: a session that holds its lock. */
-  async function startOwner() {
+  async function startOwner({ through = client, notifiesProgress = true } = {}) {
     const session = new pg.Client(database.url)
     await session.connect()
     const { rows } = await session.query<{ number: number }>(
@@ -75,11 +81,11 @@ describe('on a real PostgreSQL', () => {
     const number = rows[0]?.number ?? 0
     await session.query('SELECT pg_advisory_lock($1, $2)', [LIVENESS_LOCK_CLASS, number])
     const leases = new PostgresLeases({
-      client,
+      client: through,
       transaction,
       owner: () => number,
       ttlMs: TTL_MS,
-      notifiesProgress: true,
+      notifiesProgress,
     })
     let ended: Promise<void> | undefined
     return {
@@ -101,6 +107,101 @@ describe('on a real PostgreSQL', () => {
     }
   }
 
+  const subjectOf = (key: string): RunSubject => ({
+    key,
+    kind: 'BEHAVIOR_ANALYSIS',
+    userId,
+    archetype: 'PEAK_PERFORMER',
+  })
+  const granted = async (acquisition: Promise<Acquisition>): Promise<Lease> => {
+    const answer = await acquisition
+    if (answer.type !== 'acquired') throw new Error(`no lease, but ${JSON.stringify(answer)}`)
+    return answer.lease
+  }
+  const FAILURE = { message: 'as the test wanted', retryable: true, retryAfterMs: 60_000 }
+
+  test.each([true, false])(
+    'tells whoever listens how a run ends, and of its steps where nobody else carries them: %s',
+    async notifiesProgress => {
+      const listener = new pg.Client(database.url)
+      onTestFinished(() => listener.end())
+      await listener.connect()
+      const heard: string[] = []
+      listener.on('notification', ({ payload = '' }) => heard.push(payload))
+      await listener.query(`LISTEN ${RUN_CHANNEL}`)
+      const owner = await startOwner({ notifiesProgress })
+      onTestFinished(owner.end)
+      const { leases } = owner
+      const step = { phase: 'GENERATING', progress: 0.5 } as const
+      const expected: string[] = []
+      for (const [happen, tells] of [
+        [(lease: Lease) => leases.advance(lease, step), notifiesProgress],
+        [(lease: Lease) => leases.commit(lease, async () => randomUUID()), true],
+        [(lease: Lease) => leases.fail(lease, FAILURE), true],
+        [(lease: Lease) => leases.handOver(lease), true],
+        [(lease: Lease) => leases.withdraw(lease, { resultId: randomUUID(), inputRevision: 1 }), true],
+      ] as const) {
+        const lease = await granted(leases.acquire(subjectOf(randomUUID())))
+        await happen(lease)
+        if (tells) expected.push(lease.runId)
+      }
+      // Of what changes nothing there is nothing to tell.
+      const ended = await granted(leases.acquire(subjectOf(randomUUID())))
+      await leases.fail(ended, FAILURE)
+      expected.push(ended.runId)
+      await leases.advance(ended, step)
+      await leases.fail(ended, FAILURE)
+      await leases.handOver(ended)
+      await leases.withdraw(ended, { resultId: randomUUID(), inputRevision: 1 })
+      // What was sent before this has arrived with it.
+      await database.query(`SELECT pg_notify('${RUN_CHANNEL}', 'the last')`)
+      await until(() => heard.includes('the last'), { what: 'the last message' })
+      expect(heard).toEqual([...expected, 'the last'])
+    },
+  )
+
+  test.each([
+    ['a run that ends', (leases: Leases, lease: Lease) => leases.commit(lease, async () => randomUUID()), 0],
+    [
+      'a wait after a failure that ends',
+      (_: Leases, { key }: Lease) =>
+        database.query('UPDATE leases SET retry_after = clock_timestamp() WHERE key = $1', [key]),
+      1,
+    ],
+  ] as const)(
+    '%s between the try and the look at who has the lease gives it to who asks',
+    async (_, end, failures) => {
+      const owner = await startOwner()
+      onTestFinished(owner.end)
+      const subject = subjectOf(randomUUID())
+      const lease = await granted(owner.leases.acquire(subject))
+      if (failures > 0) await owner.leases.fail(lease, FAILURE)
+      let looks = 0
+      const passedBy: DatabaseClient = Object.assign(Object.create(client), {
+        query: async (statement: Statement, values: readonly Value[]) => {
+          if (statement.name === 'leases-read-holder' && looks++ === 0) await end(owner.leases, lease)
+          return client.query(statement, values)
+        },
+      })
+      const other = await startOwner({ through: passedBy })
+      onTestFinished(other.end)
+      expect(await granted(other.leases.acquire(subject))).toMatchObject({ epoch: 2, attempts: failures })
+      expect(looks).toBe(1)
+    },
+  )
+
+  test('calls a run abandoned whose lease somebody has deleted, and lets it be run anew', async () => {
+    const owner = await startOwner()
+    onTestFinished(owner.end)
+    const subject = subjectOf(randomUUID())
+    const lease = await granted(owner.leases.acquire(subject))
+    await database.query('DELETE FROM leases WHERE key = $1', [subject.key])
+    expect(await owner.leases.find([lease.runId])).toMatchObject([
+      { state: 'RUNNING', phase: 'WAITING', abandoned: true },
+    ])
+    expect(await granted(owner.leases.acquire(subject))).toMatchObject({ epoch: 1, takeoverCause: null })
+  })
+
   leasesContract('PostgreSQL', { expiry: true, owners: true, claims: true }, async () => {
     const [first, second] = await Promise.all([startOwner(), startOwner()])
     const set = (column: string) => async (key: string) => {
@@ -112,12 +213,7 @@ describe('on a real PostgreSQL', () => {
     return {
       first: first.leases,
       second: second.leases,
-      newSubject: () => ({
-        key: randomUUID(),
-        kind: 'BEHAVIOR_ANALYSIS',
-        userId,
-        archetype: 'PEAK_PERFORMER',
-      }),
+      newSubject: () => subjectOf(randomUUID()),
       newResultId: () => randomUUID(),
       storing: id => async transaction => {
         const insert = {

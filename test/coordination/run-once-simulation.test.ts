@@ -382,6 +382,45 @@ describe('the story of', () => {
     expect(calledAtMs).toHaveLength(1)
   })
 
+  test('three callers on one instance: the first of those who are there at the end is told FRESH', async () => {
+    const together = await tell(now(askOn(A), askOn(A), askOn(A)))
+    expect(together.ends).toEqual(['FRESH', 'JOINED', 'JOINED'])
+    const withoutTheFirst = await tell([
+      ...now(askOn(A), askOn(A), askOn(A)),
+      { afterMs: 1000, event: leave(0) },
+    ])
+    expect(withoutTheFirst.ends).toEqual(['left', 'FRESH', 'JOINED'])
+  })
+
+  test('a caller whose request was long on its way: its limit counts from when it asked', async () => {
+    const { ends, endedAtMs } = await tell([
+      ...now(disturb(A, { type: 'statement is late', ms: 300 }, { statement: 'find-stored' })),
+      ...now(askOn(A, { waitMs: 500 })),
+    ])
+    expect(ends).toEqual(['pending'])
+    expect(endedAtMs).toEqual([500])
+  })
+
+  test('a progress that is not written when the provider answers: it is told no more', async () => {
+    const quick: Behavior = { durationMs: 300, end: 'answers', obeysSignal: true, reports: 1 }
+    const cluster = new SimulatedCluster({ steps: new InOrder(), hosts: HOSTS, behaviors: [quick] })
+    await cluster.play(now(askOn(A)))
+    await judge(cluster)
+    const told = cluster.trace.filter(line => line.includes('GENERATING'))
+    expect(told.filter(line => line.includes('GENERATING 0.5'))).toEqual([])
+    expect(told).not.toEqual([])
+  })
+
+  test('a shutdown while a commit waits for the database: nobody is kept until it is back', async () => {
+    const { ends, endedAtMs } = await tell([
+      ...now(askOn(A)),
+      { afterMs: 2400, event: outage(15_000) },
+      { afterMs: 1000, event: shutDown(A) },
+    ])
+    expect(ends).toEqual(['threw'])
+    expect(endedAtMs[0]).toBeLessThan(4000)
+  })
+
   test('a commit whose answer is lost: it counts, once, and was that of whoever made it', async () => {
     const { ends, results, calledAtMs } = await tell([
       ...now(disturb(A, { type: 'answer is lost' }, { statement: 'commit' })),

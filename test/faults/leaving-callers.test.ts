@@ -64,6 +64,7 @@ test('a run that every caller has left goes on, is stored, and answers who asks 
   const next = await expectOneResult([...scene.call(a, user), ...scene.call(b, user)])
   expect(next.answer.analysis.summary).toBe('answer 1 for runner')
   expect(next.sources).toEqual({ RECENT: 2 })
+  for (const gateway of [a, b]) expect(gateway.stderr).not.toContain('"level":50')
   await scene.expectConsistent()
   expect(scene.provider.calls).toHaveLength(1)
 })

@@ -44,6 +44,8 @@ test('an owner that is paused past its TTL is replaced, and its own callers get 
     what: 'the log to tell of the loss',
   })
   await scene.expectConsistent()
+  // It happens to the best: nothing has failed.
+  expect(a.stderr).not.toContain('"level":50')
   expect(scene.provider.calls).toHaveLength(2)
   expect(await b.metric('coordination_takeovers_total', { cause: 'expired' })).toBe(1)
 })
@@ -70,6 +72,8 @@ test('an owner that is paused within its commit does not hold its successor back
   expect(stale.answer.analysis).toEqual(winner.answer.analysis)
   expect(stale.sources).toEqual({ JOINED: 2 })
   await scene.expectConsistent()
+  // It happens to the best: nothing has failed.
+  expect(a.stderr).not.toContain('"level":50')
   expect(scene.provider.calls).toHaveLength(2)
   expect(await b.metric('coordination_takeovers_total', { cause: 'expired' })).toBe(1)
 })
@@ -104,6 +108,8 @@ test('an owner that lost its lease and does not know it cannot commit', async ()
   expect(sources).toEqual({ FRESH: 1, JOINED: 3 })
   await cut.release()
   await scene.expectConsistent()
+  // It happens to the best: nothing has failed.
+  expect(a.stderr).not.toContain('"level":50')
   expect(scene.provider.calls).toHaveLength(2)
   expect(await b.metric('coordination_takeovers_total', { cause: 'owner_gone' })).toBe(1)
 })

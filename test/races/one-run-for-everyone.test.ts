@@ -4,6 +4,7 @@ import { callersArrived, coordinationFigures } from '../support/coordination-fig
 import { FakeGenerator } from '../support/fake-generator.ts'
 import { Gate } from '../support/gate.ts'
 import { dataPoints, post, RECORD_DATA_POINTS, requestAnalysis } from '../support/graphql-client.ts'
+import { holdLock } from '../support/process-locks.ts'
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
 import { startTestGateway, type TestGateway, tokenOf } from '../support/test-gateway.ts'
 import { until } from '../support/until.ts'
@@ -77,6 +78,25 @@ test('never shares a run between two users or two archetypes', async () => {
   expect(new Set(results.map(result => result.analysis.id)).size).toBe(3)
 })
 
+async function oneFlightEach() {
+  for (const { url } of gateways) expect(await coordinationFigures(url)).toMatchObject({ flights: 1 })
+}
+
+test('a request that is not forced joins a run in flight, here and elsewhere, whatever data has come since it read', async () => {
+  const token = await tokenOf('content')
+  const first = requestAnalysis(gateway(0).url, token)
+  await gate.arrived(1)
+  await post(gateway(1).url, { query: RECORD_DATA_POINTS, variables: { points: dataPoints(60) }, token })
+  const others = [0, 1, 1].map(index => requestAnalysis(gateway(index).url, token))
+  await callersArrived(gateways, 4)
+  await oneFlightEach()
+  gate.open()
+  expect(await first).toMatchObject({ source: 'FRESH', analysis: { dataPointCount: 0 } })
+  for (const other of await Promise.all(others))
+    expect(other).toMatchObject({ source: 'JOINED', analysis: { id: (await first).analysis.id } })
+  expect(generator.calls).toHaveLength(1)
+})
+
 describe('a forced request', () => {
   beforeEach(async () => {
     const token = await tokenOf('forced')
@@ -94,11 +114,41 @@ describe('a forced request', () => {
     await gate.arrived(1)
     const others = [0, 1, 1].map(index => requestAnalysis(gateway(index).url, token, { forceRefresh: true }))
     await callersArrived(gateways, 4)
+    await oneFlightEach()
     gate.open()
     expect(await first).toMatchObject({ source: 'FRESH', tracking: { analysisCount: 2 } })
     for (const other of await Promise.all(others))
       expect(other).toMatchObject({ source: 'JOINED', analysis: { id: (await first).analysis.id } })
     expect(generator.calls).toHaveLength(1)
+  })
+
+  test('joins a run here that nobody has forced, once it has read all that was there', async () => {
+    await database.query("UPDATE analyses SET created_at = created_at - interval '1 hour'")
+    const token = await tokenOf('forced')
+    await post(gateway(1).url, { query: RECORD_DATA_POINTS, variables: { points: dataPoints(60) }, token })
+    const unforced = requestAnalysis(gateway(0).url, token)
+    await gate.arrived(1)
+    const forced = requestAnalysis(gateway(0).url, token, { forceRefresh: true })
+    await callersArrived(gateways, 2)
+    expect(await coordinationFigures(gateway(0).url)).toMatchObject({ flights: 1, waiters: 2 })
+    gate.open()
+    expect(await unforced).toMatchObject({ source: 'FRESH', analysis: { dataPointCount: 60 } })
+    expect(await forced).toMatchObject({
+      source: 'JOINED',
+      analysis: { id: (await unforced).analysis.id },
+    })
+    expect(generator.calls).toHaveLength(1)
+  })
+
+  test('is joined here by a request that would be content with what is stored, and not elsewhere', async () => {
+    const token = await tokenOf('forced')
+    const forced = requestAnalysis(gateway(0).url, token, { forceRefresh: true })
+    await gate.arrived(1)
+    const here = requestAnalysis(gateway(0).url, token)
+    await callersArrived(gateways, 2)
+    expect(await requestAnalysis(gateway(1).url, token)).toMatchObject({ source: 'RECENT' })
+    gate.open()
+    expect(await here).toMatchObject({ source: 'JOINED', analysis: { id: (await forced).analysis.id } })
   })
 
   test('gets the next run when data points arrived after the run in flight read them, and shares it with all such requests', async () => {
@@ -110,6 +160,9 @@ describe('a forced request', () => {
       requestAnalysis(gateway(index).url, token, { forceRefresh: true }),
     )
     await callersArrived(gateways, 5)
+    // The first one's, and one for the next run on each instance.
+    expect(await coordinationFigures(gateway(0).url)).toMatchObject({ flights: 2, waiters: 3 })
+    expect(await coordinationFigures(gateway(1).url)).toMatchObject({ flights: 1, waiters: 2 })
     expect(generator.calls).toHaveLength(1)
     gate.open()
 
@@ -123,6 +176,47 @@ describe('a forced request', () => {
         tracking: { analysisCount: 3, newDataPoints: 0 },
       })
   })
+})
+
+test('a forced request that follows a run which turns out not to be needed makes its own, and is not given what was there before it', async () => {
+  gate.open()
+  const token = await tokenOf('forced')
+  const first = await requestAnalysis(gateway(0).url, token)
+  await database.query("UPDATE analyses SET created_at = created_at - interval '1 hour'")
+  await post(gateway(0).url, { query: RECORD_DATA_POINTS, variables: { points: dataPoints(60) }, token })
+
+  const beforeLease = await holdLock(database.url, 'LOCK TABLE leases IN EXCLUSIVE MODE')
+  const unforced = requestAnalysis(gateway(0).url, token)
+  await beforeLease.waitedFor()
+  // As a run leaves it that has ended just before: the request finds it when it has the lease.
+  await database.query(
+    'UPDATE analyses SET created_at = clock_timestamp(), data_revision = (SELECT max(data_revision) FROM users)',
+  )
+  const beforeWithdrawal = await holdLock(
+    database.url,
+    'LOCK TABLE archetype_tracking IN ACCESS EXCLUSIVE MODE',
+  )
+  await beforeLease.release()
+  await beforeWithdrawal.waitedFor()
+  const forced = requestAnalysis(gateway(1).url, token, { forceRefresh: true })
+  const { pending } = await requestAnalysis(gateway(1).url, token, { forceRefresh: true, waitMs: 0 })
+  expect(pending).toMatchObject({ state: 'RUNNING', epoch: 2 })
+  expect(generator.calls).toHaveLength(1)
+  await beforeWithdrawal.release()
+
+  // Of the run that made it, and not of its own that made nothing.
+  expect(await unforced).toMatchObject({
+    source: 'JOINED',
+    analysis: { id: first.analysis.id },
+    generation: { id: first.generation?.id },
+  })
+  expect(await forced).toMatchObject({
+    source: 'FRESH',
+    analysis: { dataPointCount: 60 },
+    generation: { epoch: 3 },
+  })
+  expect((await forced).analysis.id).not.toBe(first.analysis.id)
+  expect(generator.calls).toHaveLength(2)
 })
 
 test('a failure is shared by all who wait, on every instance, and the next request waits for the backoff', async () => {

@@ -54,14 +54,21 @@ export class SimulatedTime {
   }
 }
 
+interface HostTimer {
+  callback: () => void
+  cancel: () => void
+  /** In the world's time. */
+  dueMs: number
+}
+
 /** The clock of one host. Its hands may stand elsewhere than the world's, and go faster or slower. */
 export class SimulatedClock implements Clock {
   readonly #time: SimulatedTime
   readonly #offsetMs: number
   readonly #rate: number
-  readonly #timers = new Set<{ callback: () => void; cancel: () => void }>()
+  readonly #timers = new Set<HostTimer>()
   /** Came due while the host was stopped. */
-  readonly #overdue: { callback: () => void; cancel: () => void }[] = []
+  readonly #overdue: HostTimer[] = []
   #stopped = false
 
   constructor(time: SimulatedTime, options: { offsetMs?: number; rate?: number } = {}) {
@@ -74,12 +81,18 @@ export class SimulatedClock implements Clock {
     return this.#timers.size
   }
 
+  /** Timers that will not have fired when so much time has passed. */
+  timersBeyond(ms: number): number {
+    const byMs = this.#time.nowMs + ms / this.#rate
+    return [...this.#timers].filter(timer => timer.dueMs > byMs).length
+  }
+
   nowMs(): number {
     return this.#offsetMs + this.#time.nowMs * this.#rate
   }
 
   setTimer(callback: () => void, delayMs: number): () => void {
-    const timer = { callback, cancel: () => {} }
+    const timer: HostTimer = { callback, cancel: () => {}, dueMs: 0 }
     this.#timers.add(timer)
     this.#arm(timer, delayMs / this.#rate)
     return () => {
@@ -105,7 +118,8 @@ export class SimulatedClock implements Clock {
     this.#timers.clear()
   }
 
-  #arm(timer: { callback: () => void; cancel: () => void }, delayMs: number): void {
+  #arm(timer: HostTimer, delayMs: number): void {
+    timer.dueMs = this.#time.nowMs + delayMs
     timer.cancel = this.#time.setTimer(() => {
       if (this.#stopped) {
         this.#overdue.push(timer)

@@ -114,6 +114,8 @@ export class SimulatedCluster {
     []
   readonly violations: string[] = []
   readonly trace: string[] = []
+  /** Keys whose provider has thrown what it should not. */
+  readonly brokenKeys = new Set<string>()
   /** What kinds of things have happened, so that a test can tell that its schedules reach them. */
   readonly seen = new Set<string>()
   #behaviors: readonly Behavior[]
@@ -304,6 +306,7 @@ export class SimulatedCluster {
     }
     this.calls.push(call)
     this.note(`${instance.name} calls the provider for ${key}: call ${number}`)
+    if (context.signal.aborted) this.violate('a run that is aborted calls no provider')
     if (current) this.#judgeCall(call)
     const { durationMs, end, obeysSignal, reports } = this.#behaviors[number - 1] ?? ANSWERS
     const { signal, reportProgress } = context
@@ -312,15 +315,16 @@ export class SimulatedCluster {
       const answer = () => {
         if (signal.aborted && obeysSignal) return
         this.note(`call ${number} ${end}`)
+        if (end === 'breaks') this.brokenKeys.add(key)
         if (!signal.aborted) this.#judgeEnd(call)
         if (end === 'answers') resolve({ call: number })
         else reject(errorOf(end))
       }
       for (let report = 1; report <= reports; report++) {
         const fraction = report / (reports + 1)
-        cancel.push(instance.clock.setTimer(() => reportProgress(fraction), fraction * durationMs))
+        cancel.push(instance.providerClock.setTimer(() => reportProgress(fraction), fraction * durationMs))
       }
-      if (durationMs > 0) cancel.push(instance.clock.setTimer(answer, durationMs))
+      if (durationMs > 0) cancel.push(instance.providerClock.setTimer(answer, durationMs))
       else
         void this.step(`call ${number} ${end}`)
           .then(() => instance.whenAwake())

@@ -40,6 +40,8 @@ export interface Disturbance {
 export const LEASE_TTL_MS = 3000
 export const RENEWAL_MS = LEASE_TTL_MS / 3
 export const GENERATION_TIMEOUT_MS = 10_000
+/** Between two tries of what nobody waits for any more, as a progress that could not be written. */
+const LONGEST_PAUSE_MS = 1000
 const QUIET = createLogger({ level: 'silent', format: 'json' })
 /** The database says so when it is away; both are what `pg` says. */
 const AWAY = [
@@ -77,6 +79,8 @@ export class SimulatedInstance {
   readonly name: string
   readonly number: number
   readonly clock: SimulatedClock
+  /** By which the provider answers this process: it stands still and ends with it, and its timers are none of ours. */
+  readonly providerClock: SimulatedClock
   readonly rate: number
   readonly metrics: Metrics
   readonly runOnce: RunOnce
@@ -106,6 +110,7 @@ export class SimulatedInstance {
     this.number = index + 1
     this.rate = host.rate
     this.clock = new SimulatedClock(cluster.time, host)
+    this.providerClock = new SimulatedClock(cluster.time, host)
     this.#idleAtHostMs = this.clock.nowMs()
     cluster.store.living.add(this.number)
     const metrics = metricsOf(index)
@@ -183,6 +188,8 @@ export class SimulatedInstance {
       this.#cluster.violate('who leaves is let go at once')
     if (waiters !== seated.length)
       this.#cluster.violate('every caller that waits has a seat in a known flight')
+    if (flights === 0 && this.#state === 'runs' && this.clock.timersBeyond(LONGEST_PAUSE_MS) > 0)
+      this.#cluster.violate('no timer is left of what has ended')
   }
 
   async request(caller: SimulatedCaller): Promise<void> {
@@ -306,6 +313,7 @@ export class SimulatedInstance {
     this.#state = 'is dead'
     this.#sentStatements = sentStatements
     this.clock.kill()
+    this.providerClock.kill()
     this.#cluster.store.living.delete(this.number)
     this.#continued.resolve()
   }
@@ -314,12 +322,14 @@ export class SimulatedInstance {
     if (this.#state !== 'runs') return
     this.#state = 'is stopped'
     this.clock.stop()
+    this.providerClock.stop()
     this.#cluster.time.setTimer(() => {
       if (this.#state !== 'is stopped') return
       this.#cluster.note(`--- ${this.name} goes on`)
       this.#state = 'runs'
       this.#continuedAtMs = this.#cluster.time.nowMs
       this.clock.continue()
+      this.providerClock.continue()
       this.#continued.resolve()
       this.#continued = Promise.withResolvers()
     }, ms)
@@ -419,8 +429,7 @@ export class SimulatedInstance {
         const made = asked && results > asked.results && latest && latest.revision >= asked.revision
         const result = !forced ? serving : made ? latest : undefined
         if (!result) return undefined
-        const found = { result, runId: result.runId, resultId: result.id, inputRevision: result.revision }
-        return found
+        return { result, runId: result.runId, resultId: result.id }
       },
       collect: async () => {
         const { revision } = await readFacts('collect')

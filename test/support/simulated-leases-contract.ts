@@ -219,8 +219,8 @@ export function leasesContract(
         const claim = randomUUID()
         const lease = granted(await first.acquire(subject, claim))
         const id = await commit(first, lease)
-        // As it comes to the server late, when nobody waits for the answer.
-        await first.acquire(subject, claim).catch(() => {})
+        // As it comes to the server late; it is told of the run that it had.
+        expect(await first.acquire(subject, claim)).toEqual({ type: 'running', runId: lease.runId })
         await expect(commit(first, lease)).rejects.toBeInstanceOf(FencedError)
         expect(await read(lease)).toMatchObject({ state: 'SUCCEEDED', resultId: id })
         const next = await take(second)
@@ -389,6 +389,18 @@ export function leasesContract(
         expect((await second.acquire(subject)).type).toBe('running')
       })
 
+      test.runIf(has.expiry)(
+        'of a lease does nothing for another key, though its epoch is the same',
+        async () => {
+          const other = under.newSubject()
+          const lease = await take(first)
+          expect((await take(first, other)).epoch).toBe(lease.epoch)
+          await under.expire?.(other.key)
+          expect(await first.renew([lease])).toEqual([lease])
+          expect(await take(second, other)).toMatchObject({ takeoverCause: 'expired' })
+        },
+      )
+
       test.runIf(has.expiry)('of a lease that was lost does nothing for its successor', async () => {
         const lease = await take(first)
         await passOn(lease)
@@ -468,10 +480,39 @@ export function leasesContract(
       test('a run that is withdrawn makes way for the next at once', async () => {
         const lease = await take(first)
         await first.withdraw(lease, { resultId: under.newResultId(), inputRevision: 1 })
-        expect((await read(lease))?.state).not.toBe('RUNNING')
         const next = await take(second)
         expect(next).toMatchObject({ epoch: 2, attempts: 0, takeoverCause: null })
         expect(next.runId).not.toBe(lease.runId)
+      })
+
+      test('a run that is withdrawn ends with the result that was found, and with what that one had read', async () => {
+        const lease = await take(first)
+        const resultId = under.newResultId()
+        await first.withdraw(lease, { resultId, inputRevision: 7 })
+        expect((await second.find([lease.runId]))[0]).toMatchObject({
+          ...{ state: 'SUCCEEDED', phase: 'DONE', progress: 1, resultId, inputRevision: 7 },
+          ...{ error: null, abandoned: false, finishedAt: expect.any(Date) },
+        })
+      })
+
+      test('a run that is withdrawn ends the count of failures in a row', async () => {
+        await first.fail(await take(first), FAILURE)
+        const lease = await take(first)
+        expect(lease.attempts).toBe(1)
+        await first.withdraw(lease, { resultId: under.newResultId(), inputRevision: 1 })
+        expect((await take(second)).attempts).toBe(0)
+      })
+
+      test('withdrawing is refused when the run has ended, and changes nothing', async () => {
+        const failed = await take(first)
+        await first.fail(failed, FAILURE_WITH_PAUSE)
+        const committed = await take(first, under.newSubject())
+        const id = await commit(first, committed)
+        for (const lease of [failed, committed])
+          await first.withdraw(lease, { resultId: under.newResultId(), inputRevision: 9 })
+        expect(await read(failed)).toMatchObject({ state: 'FAILED', resultId: null, inputRevision: null })
+        expect(await read(committed)).toMatchObject({ state: 'SUCCEEDED', resultId: id, inputRevision: null })
+        expect((await second.acquire(subject)).type).toBe('backing-off')
       })
 
       test('withdrawing is refused when the lease has passed on', async () => {
@@ -481,6 +522,26 @@ export function leasesContract(
         expect(await read(successor)).toMatchObject({ state: 'RUNNING', epoch: 2 })
         await commit(second, successor)
       })
+    })
+
+    test.each<[string, (lease: Lease) => Promise<unknown>]>([
+      ['goes on', lease => first.advance(lease, { phase: 'GENERATING', progress: 0.5, inputRevision: 7 })],
+      ['is committed', lease => commit(first, lease)],
+      ['fails', lease => first.fail(lease, FAILURE_WITH_PAUSE)],
+      ['is handed over', lease => first.handOver(lease)],
+      ['is withdrawn', lease => first.withdraw(lease, { resultId: under.newResultId(), inputRevision: 7 })],
+    ])('that one run %s is nothing to any other, though their epochs are the same', async (_, happen) => {
+      const otherSubject = under.newSubject()
+      const [lease, other] = [await take(first), await take(first, otherSubject)]
+      expect(other.epoch).toBe(lease.epoch)
+      const ended = await take(first, under.newSubject())
+      await first.fail(ended, FAILURE)
+      const before = await first.find([other.runId, ended.runId])
+      await happen(lease)
+      const after = await first.find([other.runId, ended.runId])
+      expect(after.toSorted(byId)).toEqual(before.toSorted(byId))
+      expect(await second.acquire(otherSubject)).toEqual({ type: 'running', runId: other.runId })
+      await commit(first, other)
     })
 
     describe('find', () => {
@@ -506,6 +567,18 @@ export function leasesContract(
         })
       })
 
+      test('keeps a run that has failed as it was while the next goes on and fails', async () => {
+        const lease = await take(first)
+        await first.fail(lease, FAILURE)
+        const failed = await read(lease)
+        expect(failed).toMatchObject({ state: 'FAILED', progress: 0, retryAt: null })
+        const next = await take(second)
+        await second.advance(next, { phase: 'GENERATING', progress: 0.5 })
+        expect(await read(lease)).toEqual(failed)
+        await second.fail(next, FAILURE_WITH_PAUSE)
+        expect(await read(lease)).toEqual(failed)
+      })
+
       test.runIf(has.expiry)('calls a run abandoned whose lease has expired', async () => {
         const lease = await take(first)
         await under.expire?.(subject.key)
@@ -523,6 +596,8 @@ export function leasesContract(
     })
   })
 }
+
+const byId = (one: GenerationRow, other: GenerationRow) => one.id.localeCompare(other.id)
 
 function granted(acquisition: Acquisition): Lease {
   if (acquisition.type !== 'acquired') throw new Error(`no lease, but ${JSON.stringify(acquisition)}`)

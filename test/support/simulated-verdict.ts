@@ -6,6 +6,7 @@ import type {
 } from './simulated-cluster.ts'
 import type { StoredResult } from './simulated-leases.ts'
 
+const BROKE = 'The generation broke unexpectedly.'
 /** Longer than any wait after a failure. */
 const AFTER_EVERY_BACKOFF_MS = 61_000
 /** Enough of a long story to see how it ended. */
@@ -43,14 +44,14 @@ function living(cluster: SimulatedCluster): SimulatedInstance[] {
 
 function judgeRest(
   cluster: SimulatedCluster,
-  { name, runOnce, keeper, watch, clock }: SimulatedInstance,
+  { name, runOnce, keeper, watch, clock, providerClock }: SimulatedInstance,
 ): void {
   const left = {
     flights: runOnce.figures.flights,
     waiters: runOnce.figures.waiters,
     leases: keeper.size,
     watchedRuns: watch.size,
-    timers: clock.pendingTimers,
+    timers: clock.pendingTimers + providerClock.pendingTimers,
   }
   if (Object.values(left).some(count => count > 0))
     cluster.violate(`nothing is left behind, but ${name} has ${JSON.stringify(left)}`)
@@ -101,6 +102,8 @@ function judgeAnswer(cluster: SimulatedCluster, caller: SimulatedCaller): void {
       const [run] = cluster.store.find([end.runId])
       if (run?.state !== 'FAILED' || run.error !== end.message || run.errorRetryable !== end.retryable)
         cluster.violate('every failure is that of the run it is said to be of')
+      if (end.message === BROKE && !cluster.brokenKeys.has(caller.key))
+        cluster.violate('a run breaks only where its provider did')
     }
   }
 }
@@ -155,6 +158,17 @@ async function judgeMetrics(cluster: SimulatedCluster): Promise<void> {
     const counted = await sum(metrics.providerCalls)
     if (counted !== calls)
       cluster.violate(`every call of the provider is counted once: ${counted} for ${calls}`)
+    const timed = (await metrics.providerSeconds.get()).values.find(({ metricName }) =>
+      metricName?.endsWith('_count'),
+    )
+    if ((timed?.value ?? 0) !== calls) cluster.violate('every call of the provider is timed once')
+    const takeovers = cluster.grants.filter(
+      grant => grant.instance === instance && grant.lease.takeoverCause !== null,
+    )
+    const takenOver = await sum(metrics.coordinationTakeovers)
+    const known = takeovers.filter(({ reachedProvider }) => reachedProvider).length
+    if (takenOver < known || takenOver > takeovers.length)
+      cluster.violate(`every takeover is counted once: ${takenOver} for ${known} to ${takeovers.length}`)
     if ((await sum(metrics.runsInFlight)) !== 0) cluster.violate('no run is counted as in flight at rest')
   }
 }

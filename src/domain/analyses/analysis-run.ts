@@ -94,8 +94,8 @@ export class AnalysisRuns {
           : decideAnalysis(facts, false, rules).type === 'reuse'
         if (!serves) return undefined
         const result = await this.load(latest.id)
-        const { id, dataRevision, generationId } = result.analysis
-        return { result, resultId: id, inputRevision: dataRevision, runId: generationId }
+        const { id, generationId } = result.analysis
+        return { result, resultId: id, runId: generationId }
       },
 
       collect: async () => {

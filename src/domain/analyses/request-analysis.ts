@@ -95,19 +95,21 @@ export class RequestAnalysis {
     claim: IdempotencyClaim | null,
   ): Promise<RequestAnalysisOutcome> {
     const { userId, archetype, forceRefresh, waitMs, signal } = request
+    let waits = true
     const run = this.#runs.describe(
       userId,
       archetype,
       forceRefresh,
       async (transaction, { runId, analysisId }) => {
+        // Where this request has ended before its run, FRESH is told to the next who waits for it, and to nobody twice.
+        const source = waits ? 'FRESH' : 'JOINED'
         // With the analysis or not at all: a crash in between must not make the key forget what it has paid for.
-        if (claim) await keepAnswer<KeptAnswer>(transaction, claim, { source: 'FRESH', runId, analysisId })
+        if (claim) await keepAnswer<KeptAnswer>(transaction, claim, { source, runId, analysisId })
       },
     )
-    const outcome = await this.#options.runOnce.request(run, {
-      joinsAnyRun: !forceRefresh,
-      waitMs,
-      ...(signal && { signal }),
+    const caller = { joinsAnyRun: !forceRefresh, waitMs, ...(signal && { signal }) }
+    const outcome = await this.#options.runOnce.request(run, caller).finally(() => {
+      waits = false
     })
     switch (outcome.type) {
       case 'result':

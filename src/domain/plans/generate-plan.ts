@@ -129,18 +129,19 @@ export class GeneratePlan {
       }))
       return { type: 'invalid-input', issues }
     }
+    let waits = true
     const run = this.#runs.describe(
       { userId, kind, archetype, days },
       forceRefresh,
       async (transaction, { runId, planId, analysisSource }) => {
-        if (claim)
-          await keepAnswer<KeptAnswer>(transaction, claim, { source: 'FRESH', analysisSource, runId, planId })
+        // Where this request has ended before its run, FRESH is told to the next who waits for it, and to nobody twice.
+        const source = waits ? 'FRESH' : 'JOINED'
+        if (claim) await keepAnswer<KeptAnswer>(transaction, claim, { source, analysisSource, runId, planId })
       },
     )
-    const outcome = await this.#options.runOnce.request(run, {
-      joinsAnyRun: true,
-      waitMs,
-      ...(signal && { signal }),
+    const caller = { joinsAnyRun: true, waitMs, ...(signal && { signal }) }
+    const outcome = await this.#options.runOnce.request(run, caller).finally(() => {
+      waits = false
     })
     switch (outcome.type) {
       case 'result':

@@ -112,7 +112,7 @@ export class PlanRuns {
         if (!latest || !askedAt || latest.createdAt <= askedAt) return undefined
         const plan = await this.load(latest.id)
         const result = { plan, analysisSource: plan.analysisSource }
-        return { result, resultId: plan.id, inputRevision: 0, runId: plan.generationId }
+        return { result, resultId: plan.id, runId: plan.generationId }
       },
 
       collect: async () => {
