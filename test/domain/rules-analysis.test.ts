@@ -407,7 +407,8 @@ describe('what it says', () => {
   })
 
   it('tells of them among however many insights, and names three metrics at most', async () => {
-    const many = ['mood', 'energy', 'hrv_ms', 'active_minutes', 'sleep_hours', 'steps', 'resting_heart_rate']
+    const named = ['mood', 'energy', 'hrv_ms', 'active_minutes', 'sleep_hours', 'steps', 'resting_heart_rate']
+    const many = [...named, ...Array.from({ length: 12 }, (_, i) => `metric_${i}`)]
     const points = many.flatMap(metric =>
       daily(
         metric,

@@ -4,10 +4,16 @@ import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
+import { readConfig } from '../../src/config.ts'
 import { filesOf } from '../../src/database/embedded-postgres-cluster.ts'
 import { acquireFileLock } from '../../src/database/embedded-postgres-lock.ts'
+import { startGateway } from '../../src/gateway.ts'
+import { createLogger } from '../../src/shared/logger.ts'
+import { createMetrics } from '../../src/shared/metrics.ts'
+import { FakeGenerator } from '../support/fake-generator.ts'
 import { freePort, type MainProcess, makeTemporaryFolder, startMain } from '../support/main-process.ts'
 import { createTestDatabase } from '../support/test-database.ts'
+import { TEST_SECRET } from '../support/test-gateway.ts'
 import { until } from '../support/until.ts'
 
 async function answers(
@@ -132,7 +138,7 @@ test('a SIGTERM while it connects to a database that does not answer ends it at 
   const silent = await silentServer()
   const gateway = await startMain({
     DATABASE_URL: `postgresql://user:word@127.0.0.1:${silent.port}/none`,
-    JWT_SECRET: 'a secret that is long enough for HS256',
+    JWT_SECRET: TEST_SECRET,
   })
   await until(() => silent.connections() > 0, { what: 'the gateway to connect' })
   expect(await answers(gateway, '/health/live')).toMatchObject({ status: 200 })
@@ -145,9 +151,49 @@ test('a SIGTERM while it connects to a database that does not answer ends it at 
   expect(performance.now() - askedAtMs).toBeLessThan(5000)
 })
 
+test('a start that is called off after its migrations closes all it has opened, the database last', async () => {
+  const database = await createTestDatabase()
+  onTestFinished(() => database.drop())
+  const sessions = async () =>
+    (
+      await database.query<{ name: string }>(
+        `SELECT application_name AS name FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name LIKE 'tributary%'`,
+      )
+    ).map(({ name }) => name)
+  const controller = new AbortController()
+  const reason = new Error('called off')
+  // Asked for between the migrations and the first request.
+  const generator = Object.assign(new FakeGenerator(), {
+    longestGenerationMs(timeoutMs: number) {
+      controller.abort(reason)
+      return timeoutMs
+    },
+  })
+  let stoppedLast = false
+  const settings = { PORT: '0', JWT_SECRET: TEST_SECRET, DATABASE_URL: database.url }
+  const starting = startGateway({
+    config: readConfig(settings, false),
+    openDatabase: async () => ({
+      url: database.url,
+      stop: async () => {
+        await until(async () => (await sessions()).length === 0, { what: 'its sessions to be gone' })
+        stoppedLast = true
+      },
+    }),
+    jwtSecret: TEST_SECRET,
+    generator,
+    logger: createLogger({ level: 'silent', format: 'json' }),
+    metrics: createMetrics(),
+    signal: controller.signal,
+  })
+  await expect(starting).rejects.toBe(reason)
+  expect(stoppedLast).toBe(true)
+})
+
 /** One that ends by itself, with nothing on the terminal but a sentence that says what to do. */
 async function failsToStart(settings: Record<string, string>): Promise<string> {
-  const gateway = await startMain({ JWT_SECRET: 'a secret that is long enough for HS256', ...settings })
+  const gateway = await startMain({ JWT_SECRET: TEST_SECRET, ...settings })
   await gateway.gone
   expect(gateway.end).toEqual({ code: 1, signal: null })
   expect(gateway.output).not.toMatch(/\n\s+at |"level":"fatal"|Error:/)
