@@ -339,6 +339,17 @@ describe('the story of', () => {
     expect(endedAtMs).toEqual([2500, 2500])
   })
 
+  test('a run that is followed: nothing is left listening to the shutdown of the instance', async () => {
+    const [added, removed] = (['addEventListener', 'removeEventListener'] as const).map(name =>
+      vi.spyOn(EventTarget.prototype, name),
+    )
+    await tell(now(askOn(A), askOn(B)))
+    const listens = (spy: typeof added) => spy?.mock.calls.filter(([type]) => type === 'abort').length ?? 0
+    expect(listens(added)).toBeGreaterThan(0)
+    // The provider of the simulation listens for as long as its signal lives: one call here, one of who comes afterwards.
+    expect(listens(added) - listens(removed)).toBe(2)
+  })
+
   test('a lost wake: it costs no more than a poll', async () => {
     const { ends, endedAtMs } = await tell(now(askOn(A), askOn(B)), [slow], [true])
     expect(ends).toEqual(['FRESH', 'JOINED'])
@@ -452,6 +463,8 @@ describe('the story of', () => {
         'FRESH',
       ])
       expect(cluster.store.results).toMatchObject([{ runId: 'run-1', epoch: 2 }])
+      // What is refused is not tried again.
+      expect(cluster.trace.filter(line => line.includes('A commit k/run-1#1: FencedError'))).toHaveLength(1)
       await judge(cluster)
     }
   })

@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto'
+import { Redis } from 'ioredis'
+import { afterEach, expect, inject, onTestFinished, test, vi } from 'vitest'
+import { type Coordination, createCoordination } from '../../src/coordination/coordination.ts'
+import { LeaseKeeper } from '../../src/coordination/lease-keeper.ts'
+import { RunWatch } from '../../src/coordination/run-watch.ts'
+import { createDatabaseClient } from '../../src/database/client.ts'
+import { RUN_CHANNEL } from '../../src/database/leases.ts'
+import { createRunTransaction } from '../../src/database/transaction.ts'
+import { systemClock } from '../../src/shared/clock.ts'
+import { createLogger } from '../../src/shared/logger.ts'
+import { createMetrics } from '../../src/shared/metrics.ts'
+import { terminateLiveness } from '../support/process-locks.ts'
+import { startRedisServer } from '../support/redis-server.ts'
+import { createTestDatabase } from '../support/test-database.ts'
+import { until } from '../support/until.ts'
+
+/** What comes from outside reaches the parts that wait for it: the poll would hide it when it did not. */
+
+afterEach(() => {
+  vi.restoreAllMocks()
+})
+
+async function start(redisUrl?: string) {
+  const wake = vi.spyOn(RunWatch.prototype, 'wake')
+  const wakeAll = vi.spyOn(RunWatch.prototype, 'wakeAll')
+  const renew = vi.spyOn(LeaseKeeper.prototype, 'renew')
+  const database = await createTestDatabase()
+  onTestFinished(() => database.drop())
+  const logger = createLogger({ level: 'silent', format: 'json' })
+  const metrics = createMetrics()
+  const client = createDatabaseClient({
+    ...{ url: database.url, poolSize: 2, lockTimeoutMs: 1000 },
+    ...{ logger, metrics },
+  })
+  onTestFinished(() => client.close())
+  const coordination = await createCoordination({
+    config: { coordination: 'distributed', leaseTtlMs: 60_000, generationTimeoutMs: 60_000, redisUrl },
+    ...{ databaseUrl: database.url, client, clock: systemClock, logger, metrics },
+    transaction: createRunTransaction(client, { logger, metrics }),
+  })
+  onTestFinished(() => coordination.close())
+  return { coordination, database, wake, wakeAll, renew }
+}
+
+const isConnected = (coordination: Coordination, connected: boolean) =>
+  until(() => coordination.connected === connected, { what: `the liveness connection: ${connected}` })
+
+test('a NOTIFY wakes those who watch the run', async () => {
+  const { database, wake } = await start()
+  const runId = randomUUID()
+  await database.query('SELECT pg_notify($1, $2)', [RUN_CHANNEL, runId])
+  await until(() => wake.mock.calls.some(([woken]) => woken === runId), { what: 'the wake' })
+})
+
+test('whenever the liveness connection comes back everything is looked at again, leases are renewed, and NOTIFY wakes', async () => {
+  const { coordination, database, wake, wakeAll, renew } = await start()
+  const { instance } = coordination
+  for (let times = 1; times <= 2; times++) {
+    expect(wakeAll).toHaveBeenCalledTimes(times - 1)
+    expect(renew).toHaveBeenCalledTimes(times - 1)
+    await terminateLiveness(database, instance)
+    await isConnected(coordination, false)
+    await isConnected(coordination, true)
+    await until(() => wakeAll.mock.calls.length === times && renew.mock.calls.length === times, {
+      what: 'everything to be looked at again',
+    })
+    expect(coordination.instance).toBe(instance)
+    const runId = randomUUID()
+    await database.query('SELECT pg_notify($1, $2)', [RUN_CHANNEL, runId])
+    await until(() => wake.mock.calls.some(([woken]) => woken === runId), { what: 'the wake' })
+  }
+})
+
+test('a message on Redis wakes those who watch the run, and after its return everything is looked at again', async () => {
+  const redis = await startRedisServer(inject('redisServer'))
+  onTestFinished(() => redis.stop())
+  const { wake, wakeAll } = await start(redis.url)
+  const isTold = async () => {
+    const publisher = new Redis(redis.url)
+    try {
+      const runId = randomUUID()
+      await until(async () => (await publisher.publish('tributary:runs', runId)) === 1, {
+        what: 'the instance to listen',
+      })
+      await until(() => wake.mock.calls.some(([woken]) => woken === runId), { what: 'the wake' })
+    } finally {
+      publisher.disconnect()
+    }
+  }
+  await isTold()
+  expect(wakeAll).not.toHaveBeenCalled()
+  await redis.restart()
+  await isTold()
+  expect(wakeAll).toHaveBeenCalled()
+})
