@@ -118,21 +118,37 @@ export function findInterviewHistory(
   return db.query<InterviewChangeRow>(FIND_HISTORY, [JSON.stringify(interviewIds)])
 }
 
+const READ_POSITION = {
+  name: 'interview-feeds-read-position',
+  text: 'SELECT position FROM interview_feeds WHERE user_id = $1::uuid',
+}
+/** The newest position in the user's feed, 0 before the first: every change up to it has committed, and none will join them. */
+export async function readFeedPosition(db: Queryable, userId: string): Promise<number> {
+  return (await db.query<{ position: number }>(READ_POSITION, [userId]))[0]?.position ?? 0
+}
+
 const FIND_CURRENT = {
   name: 'interview-changes-find-current',
   text: `
     SELECT ${CHANGE_COLUMNS}
-    FROM interview_status_changes h JOIN interviews i ON i.id = h.interview_id AND i.status_version = h.version
-    WHERE h.user_id = $1::uuid AND h.position > $2::int ORDER BY h.position LIMIT $3::int`,
+    FROM interview_status_changes h
+    WHERE h.user_id = $1::uuid AND h.position > $2::int AND h.position <= $3::int
+      AND NOT EXISTS (
+        SELECT 1 FROM interview_status_changes later
+        WHERE later.interview_id = h.interview_id AND later.version > h.version AND later.position <= $3::int
+      )
+    ORDER BY h.position LIMIT $4::int`,
 }
-/** The newest change of each of the user's interviews, of those whose newest is after a position. */
+/**
+ * Each of the user's interviews as it stood at a position of the feed, by its newest change up to there; of those whose
+ * newest is after another position. The same at every look, whatever commits meanwhile.
+ */
 export function findCurrentChanges(
   db: Queryable,
   userId: string,
-  afterPosition: number,
-  limit: number,
+  { after, upTo, limit }: { after: number; upTo: number; limit: number },
 ): Promise<InterviewChangeRow[]> {
-  return db.query<InterviewChangeRow>(FIND_CURRENT, [userId, afterPosition, limit])
+  return db.query<InterviewChangeRow>(FIND_CURRENT, [userId, after, upTo, limit])
 }
 
 /** Changes of one interview after a version, or of all of a user's interviews after a position. */

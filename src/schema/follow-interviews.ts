@@ -1,14 +1,19 @@
 import type { ChangeFeed } from '../coordination/change-feed.ts'
 import type { Queryable } from '../database/client.ts'
-import { findCurrentChanges, type InterviewChangeRow } from '../database/interview-changes.ts'
+import {
+  findCurrentChanges,
+  type InterviewChangeRow,
+  readFeedPosition,
+} from '../database/interview-changes.ts'
 import { interviewFeedKey } from '../domain/interviews/interviews.ts'
 
 /** Of the current states in one read. */
 const PAGE_SIZE = 100
 
 /**
- * The newest change of each of a user's interviews, in the order they happened, then every change after them. A change
- * that commits while the pages are read is after them all, so nothing falls between.
+ * The newest change of each of a user's interviews at one instant, in the order they happened, then every change after
+ * that instant. What commits while the pages are read is none of theirs: an interview that changes twice meanwhile would
+ * be shown in its second state alone.
  */
 export function followAllInterviews(
   db: Queryable,
@@ -18,13 +23,15 @@ export function followAllInterviews(
 ): AsyncIterableIterator<InterviewChangeRow> {
   let page: InterviewChangeRow[] = []
   let position = 0
+  let upTo: number | undefined
   let live: AsyncIterableIterator<InterviewChangeRow> | undefined
   let ended = false
   return {
     async next() {
       if (!live && page.length === 0) {
-        page = await findCurrentChanges(db, userId, position, PAGE_SIZE)
-        if (page.length === 0 && !ended) live = feed.follow(interviewFeedKey.ofUser(userId), position, signal)
+        upTo ??= await readFeedPosition(db, userId)
+        page = await findCurrentChanges(db, userId, { after: position, upTo, limit: PAGE_SIZE })
+        if (page.length === 0 && !ended) live = feed.follow(interviewFeedKey.ofUser(userId), upTo, signal)
       }
       const row = page.shift()
       if (row) {
