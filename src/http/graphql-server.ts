@@ -8,7 +8,7 @@ import { EVENT_ID, processEventStream } from './event-stream.ts'
 import { renderGraphiqlPage } from './graphiql-page.ts'
 import { literalPaths } from './literal-path.ts'
 import { maskError } from './mask-error.ts'
-import { endAt } from './subscription-end.ts'
+import { endAfter, endAt } from './subscription-end.ts'
 import { TokenError, type VerifiedToken, type VerifyToken } from './token.ts'
 
 /** 10,000 data points of the longest form fit. */
@@ -150,12 +150,16 @@ const subscriptions: Plugin = {
     onSubscribeResult: ({ result, setResult }) => {
       if (!isAsyncIterable(result)) return
       const context = args.contextValue as unknown as Context
-      if (context.tokenExpiresAt)
-        setResult(endAt(result as AsyncIterable<ExecutionResult>, context.tokenExpiresAt, tokenExpired))
+      // A client that goes on behind an event that could not be made would never get it; one that comes again does.
+      const isMissing = ({ data }: ExecutionResult) => context.eventId !== undefined && !data
+      const results = endAfter(result as AsyncIterable<ExecutionResult>, isMissing)
+      const { tokenExpiresAt } = context
+      setResult(tokenExpiresAt ? endAt(results, tokenExpiresAt, tokenExpired) : results)
       return {
         onNext: ({ result, setResult }) => {
           const { eventId } = context
-          if (eventId !== undefined) setResult({ ...result, [EVENT_ID]: eventId } as ExecutionResult)
+          if (eventId !== undefined && (result as ExecutionResult).data)
+            setResult({ ...result, [EVENT_ID]: eventId } as ExecutionResult)
         },
       }
     },
@@ -219,6 +223,11 @@ function errorCodes({ logger }: Services): Plugin<ServerContext> {
         if (!isAsyncIterable(result)) return setResult(masked(result, requestId))
         return { onNext: event => event.setResult(masked(event.result as ExecutionResult, requestId)) }
       },
+      // A source that breaks: what it says would go out over a WebSocket as it is.
+      onSubscribeError: ({ error, setError }) => {
+        const { requestId } = args.contextValue as unknown as ServerContext
+        setError(maskError(error, requestId, logger))
+      },
     }),
     // What went wrong before the execution, such as a body that is no JSON or a token that is refused.
     onResultProcess({ result, setResult, serverContext }) {
@@ -249,12 +258,22 @@ function observe({ metrics }: Services): Plugin {
         },
       }
     },
-    onSubscribe: () => ({
-      onSubscribeResult: ({ result }) => {
-        if (!isAsyncIterable(result)) return
-        metrics.subscriptionsActive.inc()
-        return { onEnd: () => metrics.subscriptionsActive.dec() }
-      },
-    }),
+    onSubscribe: () => {
+      let active = false
+      const end = () => {
+        if (active) metrics.subscriptionsActive.dec()
+        active = false
+      }
+      return {
+        onSubscribeResult: ({ result }) => {
+          if (!isAsyncIterable(result)) return
+          active = true
+          metrics.subscriptionsActive.inc()
+          return { onEnd: end }
+        },
+        // Its source has broken, and nobody will ask it to end.
+        onSubscribeError: end,
+      }
+    },
   }
 }

@@ -3,6 +3,34 @@ import type { ExecutionResult } from 'graphql'
 /** setTimeout takes 32 bits; a longer time would fire at once. */
 const LONGEST_TIMER_MS = 2_147_483_647
 
+/** The results of a subscription, up to and with the first one that must be the last. */
+export function endAfter(
+  source: AsyncIterable<ExecutionResult>,
+  isLast: (result: ExecutionResult) => boolean,
+): AsyncIterableIterator<ExecutionResult> {
+  const results = source[Symbol.asyncIterator]()
+  let ended = false
+  return {
+    async next() {
+      if (ended) return { done: true, value: undefined }
+      const result = await results.next()
+      if (!result.done && isLast(result.value)) {
+        ended = true
+        void Promise.resolve(results.return?.()).catch(() => {})
+      }
+      return result
+    },
+    async return() {
+      ended = true
+      await results.return?.()
+      return { done: true, value: undefined }
+    },
+    [Symbol.asyncIterator]() {
+      return this
+    },
+  }
+}
+
 /**
  * The results of a subscription until an instant, then a last one that says why nothing follows. The source is told to
  * end then, whatever it waits for.

@@ -1,7 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ChangeFeed, PAGE_SIZE } from '../../src/coordination/change-feed.ts'
 import type { Queryable } from '../../src/database/client.ts'
-import { changeInterviewStatus } from '../../src/database/interview-changes.ts'
+import {
+  changeInterviewStatus,
+  findChangesAfter,
+  type InterviewChangeRow,
+} from '../../src/database/interview-changes.ts'
 import { findInterviewsByIds } from '../../src/database/interviews.ts'
+import { followAllInterviews } from '../../src/schema/follow-interviews.ts'
+import { systemClock } from '../../src/shared/clock.ts'
+import { createLogger } from '../../src/shared/logger.ts'
 import { FakeGenerator } from '../support/fake-generator.ts'
 import {
   type ChangeEvent,
@@ -40,17 +48,19 @@ const seen = ({ changes }: InterviewsFollowed) => changes.map(({ version, status
 const versionsOf = (changes: readonly ChangeEvent[], id: string) =>
   changes.flatMap(({ interview, version }) => (interview.id === id ? [version] : []))
 
+const stored: Queryable = {
+  query: (statement, values) => database.query(statement.text, values as unknown[]) as never,
+}
+const rawId = (id: string) => Buffer.from(id, 'base64url').toString().split(':')[1] ?? ''
+
 /** Changes its status, to and fro, until it has so many versions: the statement that every change is made with. */
 async function changeUntil(id: string, version: number): Promise<void> {
-  const interviewId = Buffer.from(id, 'base64url').toString().split(':')[1] ?? ''
-  const db: Queryable = {
-    query: (statement, values) => database.query(statement.text, values as unknown[]) as never,
-  }
+  const interviewId = rawId(id)
   for (;;) {
-    const [interview] = await findInterviewsByIds(db, [interviewId])
+    const [interview] = await findInterviewsByIds(stored, [interviewId])
     if (!interview || interview.statusVersion >= version) return
     const to = interview.status === 'FAILED' ? 'ENHANCING' : 'FAILED'
-    await changeInterviewStatus(db, [{ interviewId, to, reason: null }])
+    await changeInterviewStatus(stored, [{ interviewId, to, reason: null }])
   }
 }
 
@@ -205,4 +215,111 @@ test('a consumer that stops reading is brought to the newest state when it goes 
   const versions = [...text.matchAll(/"version":(\d+),"interview"/g)].map(match => Number(match[1]))
   expect(versions).toEqual(Array.from({ length: 121 }, (_, index) => index + 1))
   await reader?.cancel()
+})
+
+test('what changes twice while the current states are still being read is seen in both, after them', async () => {
+  const token = await tokenOf('jana')
+  const interviews = [await newInterview(a, token), await newInterview(a, token)]
+  const [one = '', two = ''] = interviews.map(({ id }) => id)
+  const [row] = await findInterviewsByIds(stored, [rawId(one)])
+  const userId = row?.userId ?? ''
+  const feed = new ChangeFeed<InterviewChangeRow>({
+    name: 'interviews',
+    read: requests =>
+      findChangesAfter(
+        stored,
+        requests.map(({ after }) => ({ of: 'user', id: userId, after })),
+        PAGE_SIZE,
+      ),
+    cursorOf: change => change.position,
+    clock: systemClock,
+    logger: createLogger({ level: 'silent', format: 'json' }),
+  })
+  const changes = followAllInterviews(stored, feed, userId)
+  const seen: string[] = []
+  const next = async () => {
+    const { interviewId, version } = (await changes.next()).value
+    seen.push(`${interviewId === rawId(one) ? 'one' : 'two'} ${version}`)
+  }
+  await next()
+  await changeUntil(one, 3)
+  await changeUntil(two, 2)
+  for (let count = 0; count < 4; count++) await next()
+  expect(seen).toEqual(['one 1', 'two 1', 'one 2', 'one 3', 'two 2'])
+  await changes.return?.()
+  feed.close()
+})
+
+const activeSubscriptions = async () => {
+  const figures = await Promise.all(gateways.map(gateway => gateway.metrics.subscriptionsActive.get()))
+  return figures.reduce((sum, { values }) => sum + (values[0]?.value ?? 0), 0)
+}
+
+describe.each(['events', 'socket'] as const)('by %s', by => {
+  test('an event that cannot be made ends its subscription without its id; who comes again gets it', async () => {
+    const token = await tokenOf(`karl-${by}`)
+    const { id } = await newInterview(a, token)
+    const followed = await followInterviews(a, { token, interviewId: id, by })
+    await sees(followed, 1)
+    // Its change is there, and its interview cannot be read.
+    await database.query(`
+      DO $$ BEGIN
+        WITH changed AS (UPDATE interviews SET status = 'FAILED', status_version = 2 WHERE id = '${rawId(id)}' RETURNING *),
+          moved AS (UPDATE interview_feeds f SET position = 2 FROM changed c WHERE f.user_id = c.user_id)
+        INSERT INTO interview_status_changes (interview_id, version, user_id, position, status, changed_at)
+        SELECT id, 2, user_id, 2, 'FAILED', now() FROM changed;
+        PERFORM pg_notify('tributary_changes', 'interviews:${rawId(id)} x');
+        ALTER TABLE interviews RENAME TO interviews_away;
+      END $$`)
+    try {
+      await until(() => followed.ended, { what: 'the end' })
+    } finally {
+      await database.query('ALTER TABLE interviews_away RENAME TO interviews')
+    }
+    expect(followed.errors.map(error => error.extensions?.code)).toEqual(['INTERNAL'])
+    const lastEventId = followed.eventIds.at(-1)?.id
+    if (by === 'events') expect(lastEventId).toBe('1')
+    const again = await followInterviews(a, {
+      token,
+      interviewId: id,
+      by,
+      ...(lastEventId ? { lastEventId } : { afterVersion: 1 }),
+    })
+    await sees(again, 1)
+    expect(seen(again)).toEqual(['2 FAILED'])
+    again.leave()
+  })
+
+  test('a subscription whose reads fail says nothing of the database, and is not counted any more', async () => {
+    const token = await tokenOf(`lena-${by}`)
+    await newInterview(a, token)
+    await until(async () => (await activeSubscriptions()) === 0, { what: 'no active subscription' })
+    await database.query('ALTER TABLE interview_feeds RENAME TO interview_feeds_away')
+    try {
+      const followed = await followInterviews(a, { token, by })
+      await until(() => followed.ended, { what: 'the end' })
+      expect(JSON.stringify(followed.errors)).not.toContain('interview_feeds')
+      if (by === 'socket') expect(followed.errors[0]?.extensions?.code).toBe('INTERNAL')
+    } finally {
+      await database.query('ALTER TABLE interview_feeds_away RENAME TO interview_feeds')
+    }
+    await until(async () => (await activeSubscriptions()) === 0, { what: 'no active subscription' })
+  })
+
+  test('a change whose notification is lost is brought by the poll', async () => {
+    const token = await tokenOf(`mara-${by}`)
+    const { id } = await newInterview(a, token)
+    const followed = await followInterviews(a, { token, interviewId: id, by })
+    await sees(followed, 1)
+    // As a change looks whose notification nobody has heard.
+    await database.query(`
+      WITH changed AS (UPDATE interviews SET status = 'FAILED', status_version = 2 WHERE id = '${rawId(id)}' RETURNING *),
+        moved AS (UPDATE interview_feeds f SET position = 2 FROM changed c WHERE f.user_id = c.user_id)
+      INSERT INTO interview_status_changes (interview_id, version, user_id, position, status, changed_at)
+      SELECT id, 2, user_id, 2, 'FAILED', now() FROM changed`)
+    await sees(followed, 2)
+    expect(seen(followed)).toEqual(['1 ENHANCING', '2 FAILED'])
+    followed.leave()
+    await until(async () => (await activeSubscriptions()) === 0, { what: 'no active subscription' })
+  })
 })
