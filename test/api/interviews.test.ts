@@ -1,5 +1,13 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import type { RunOnce } from '../../src/coordination/run-once.ts'
+import { createDatabaseClient, type Queryable } from '../../src/database/client.ts'
+import { changeInterviewStatus } from '../../src/database/interview-changes.ts'
+import { createRunTransaction } from '../../src/database/transaction.ts'
+import { EnhanceInterview } from '../../src/domain/interviews/enhance-interview.ts'
+import { FailInterview } from '../../src/domain/interviews/fail-interview.ts'
 import { GenerationError } from '../../src/providers/generator.ts'
+import { createLogger } from '../../src/shared/logger.ts'
+import { createMetrics } from '../../src/shared/metrics.ts'
 import { FakeGenerator } from '../support/fake-generator.ts'
 import { Gate } from '../support/gate.ts'
 import { post } from '../support/graphql-client.ts'
@@ -11,6 +19,7 @@ import {
   newInterview,
   readInterview,
 } from '../support/interview-client.ts'
+import { holdLock } from '../support/process-locks.ts'
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
 import { startTestGateway, type TestGateway, tokenOf } from '../support/test-gateway.ts'
 import { until } from '../support/until.ts'
@@ -39,6 +48,16 @@ function becomes(id: string, status: string): Promise<void> {
   return until(async () => (await readInterview(url, token, id)).status === status, {
     what: `the interview to become ${status}`,
   })
+}
+
+const rawId = (id: string) => Buffer.from(id, 'base64url').toString().split(':')[1] ?? ''
+
+/** As the deadline does it. */
+async function fail(id: string): Promise<void> {
+  const db: Queryable = {
+    query: (statement, values) => database.query(statement.text, values as unknown[]) as never,
+  }
+  await changeInterviewStatus(db, [{ interviewId: rawId(id), to: 'FAILED', reason: 'too late' }])
 }
 
 const countPrompts = async () => (await database.query('SELECT 1 FROM enhanced_prompts')).length
@@ -113,6 +132,74 @@ describe('an interview that the gateway enhances', () => {
   })
 })
 
+describe('a retry', () => {
+  test('is not ended by the run of the wait before it, which ends just then', async () => {
+    const gate = new Gate()
+    generator.behavePrompt = async (_input, { signal }, call) => {
+      if (call === 1) await gate.pass(signal)
+    }
+    const { id } = await newInterview(url, token, { enhancer: 'GATEWAY' })
+    await gate.arrived(1)
+    await fail(id)
+    // The run finds that nobody waits, and cannot say so yet.
+    await database.query(`
+      CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(77); RETURN NEW; END $$;
+      CREATE TRIGGER wait BEFORE UPDATE ON generations FOR EACH ROW WHEN (NEW.state = 'FAILED') EXECUTE FUNCTION wait()`)
+    const lock = await holdLock(database.url, 'SELECT pg_advisory_xact_lock(77)')
+    gate.open()
+    await lock.waitedFor()
+    await moveInterview(url, token, 'retryInterview', id)
+    await lock.release()
+    await until(async () => (await readInterview(url, token, id)).status !== 'ENHANCING', {
+      what: 'the end of the wait',
+    })
+    expect(await readInterview(url, token, id)).toMatchObject({ status: 'READY', statusVersion: 4 })
+  })
+
+  test('is not failed by the job of the wait before it', async () => {
+    const { id } = await newInterview(url, token)
+    await fail(id)
+    await moveInterview(url, token, 'retryInterview', id)
+    const logger = createLogger({ level: 'silent', format: 'json' })
+    const metrics = createMetrics()
+    const client = createDatabaseClient({
+      url: database.url,
+      poolSize: 2,
+      lockTimeoutMs: 5000,
+      logger,
+      metrics,
+    })
+    onTestFinished(() => client.close())
+    const transaction = createRunTransaction(client, { logger, metrics })
+    const enhance = new EnhanceInterview({
+      db: client,
+      runOnce: {
+        request: async () => ({
+          type: 'failed',
+          runId: '',
+          message: 'The provider is busy.',
+          retryable: true,
+          retryAt: null,
+        }),
+      } as unknown as RunOnce,
+      generator,
+      findPassages: async () => [],
+      failInterview: new FailInterview({ transaction, eventsCommitted: () => {} }),
+      eventsCommitted: () => {},
+      logger,
+      metrics,
+    })
+    const run = { signal: new AbortController().signal, lastTry: true }
+    await enhance.run({ interviewId: rawId(id), version: 1 }, run)
+    expect(await readInterview(url, token, id)).toMatchObject({ status: 'ENHANCING', statusVersion: 3 })
+    await enhance.run({ interviewId: rawId(id), version: 3 }, run)
+    expect(await readInterview(url, token, id)).toMatchObject({
+      status: 'FAILED',
+      failureReason: 'The provider is busy.',
+    })
+  })
+})
+
 describe('a delivered prompt', () => {
   test('makes the interview READY, by its node id and by its raw id', async () => {
     const { id } = await newInterview(url, token)
@@ -128,8 +215,9 @@ describe('a delivered prompt', () => {
       interview: { status: 'READY', statusVersion: 2 },
     })
     const other = await newInterview(url, token)
-    const rawId = Buffer.from(other.id, 'base64url').toString().split(':')[1] ?? ''
-    expect(await deliverPrompt(url, service, { interviewId: rawId, messageId: 'm1' })).toMatchObject({
+    expect(
+      await deliverPrompt(url, service, { interviewId: rawId(other.id), messageId: 'm1' }),
+    ).toMatchObject({
       applied: true,
     })
   })

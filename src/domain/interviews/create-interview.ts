@@ -11,7 +11,7 @@ import type { Logger } from '../../shared/logger.ts'
 import { answerOnce, idempotencyKeyIssues } from '../answer-once.ts'
 import { type FieldIssue, fieldIssues, longText, plainText } from '../field-issues.ts'
 import { fingerprintOf } from '../fingerprint.ts'
-import { INTERVIEW_PROMPT_QUEUE } from './enhance-interview.ts'
+import { INTERVIEW_PROMPT_QUEUE, type InterviewPromptJob } from './enhance-interview.ts'
 
 export interface NewInterview {
   userId: string
@@ -99,7 +99,10 @@ export class CreateInterview {
       }
       const interview = await insertInterview(transaction, { ...request, id })
       if (interview.enhancer === 'GATEWAY')
-        await jobs.enqueue(transaction, INTERVIEW_PROMPT_QUEUE, { interviewId: id })
+        await jobs.enqueue(transaction, INTERVIEW_PROMPT_QUEUE, {
+          interviewId: id,
+          version: interview.statusVersion,
+        } satisfies InterviewPromptJob)
       transaction.afterCommit(eventsCommitted)
       return { type: 'created', interview }
     })

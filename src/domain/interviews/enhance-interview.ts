@@ -20,6 +20,12 @@ export const INTERVIEW_PROMPT_QUEUE = 'interview-prompt'
 /** Prompts that an instance makes at once; each holds a call of the provider. */
 export const MAX_PROMPTS_AT_ONCE = 8
 
+export interface InterviewPromptJob {
+  interviewId: string
+  /** The version in which the interview became ENHANCING. */
+  version: number
+}
+
 const KIND = 'INTERVIEW_PROMPT'
 /** As the source of a prompt names who made it. */
 const SOURCE = 'gateway'
@@ -50,10 +56,11 @@ export class EnhanceInterview {
     this.#options = options
   }
 
-  readonly run: JobHandler<{ interviewId: string }> = async ({ interviewId }, { signal, lastTry }) => {
+  readonly run: JobHandler<InterviewPromptJob> = async ({ interviewId, version }, { signal, lastTry }) => {
     const { db, runOnce, failInterview, logger } = this.#options
     const [interview] = await findInterviewsByIds(db, [interviewId])
-    if (interview?.status !== 'ENHANCING') return
+    // A retry has a job of its own; this one's failures are none of that one's.
+    if (interview?.status !== 'ENHANCING' || interview.statusVersion !== version) return
     const outcome = await runOnce.request(this.#describe(interview), {
       joinsAnyRun: true,
       waitMs: null,
@@ -62,7 +69,7 @@ export class EnhanceInterview {
     if (outcome.type !== 'failed') return
     if (outcome.retryable && !lastTry) throw new TryAgainError(outcome.message)
     logger.warn({ interview: interviewId, reason: outcome.message }, 'an interview got no prompt')
-    await failInterview.execute(interviewId, outcome.message)
+    await failInterview.execute(interviewId, outcome.message, version)
   }
 
   /** The result is the prompt's id: who asked finds the interview READY. */
@@ -100,8 +107,9 @@ export class EnhanceInterview {
         try {
           const { text, metadata } = draft
           const outcome = await storeOwnPrompt(transaction, { interviewId, text, source: SOURCE, metadata })
+          // For good, but for a retry that comes before the run has ended: it shares the run, and then needs another.
           if (outcome.type === 'not-waiting')
-            throw new GenerationError('The interview no longer waits for a prompt.', { retryable: false })
+            throw new GenerationError('The interview no longer waits for a prompt.', { retryable: true })
           transaction.afterCommit(() => {
             if (outcome.type === 'stored') metrics.ragSuccess.inc()
             eventsCommitted()

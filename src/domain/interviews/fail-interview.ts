@@ -14,12 +14,16 @@ export class FailInterview {
     this.#options = options
   }
 
-  /** @param reason in words that the interview's owner may read */
-  async execute(interviewId: string, reason: string): Promise<void> {
+  /**
+   * @param reason in words that the interview's owner may read
+   * @param version of the wait that is meant; where the interview has been retried since, it waits for something else
+   */
+  async execute(interviewId: string, reason: string, version?: number): Promise<void> {
     const { transaction, eventsCommitted } = this.#options
     await transaction('interviews-fail', async transaction => {
       const [interview] = await lockInterviews(transaction, [interviewId])
       if (!interview || !mayBecome(interview.status, 'FAILED')) return
+      if (version !== undefined && interview.statusVersion !== version) return
       await changeInterviewStatus(transaction, [
         { interviewId, to: 'FAILED', reason: reason.slice(0, MAX_REASON_LENGTH) },
       ])

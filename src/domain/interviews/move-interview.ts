@@ -2,7 +2,7 @@ import type { Jobs } from '../../coordination/jobs.ts'
 import { changeInterviewStatus } from '../../database/interview-changes.ts'
 import { type InterviewRow, lockInterviews } from '../../database/interviews.ts'
 import type { RunTransaction } from '../../database/transaction.ts'
-import { INTERVIEW_PROMPT_QUEUE } from './enhance-interview.ts'
+import { INTERVIEW_PROMPT_QUEUE, type InterviewPromptJob } from './enhance-interview.ts'
 import { type InvalidTransition, mayBecome } from './interview-status.ts'
 
 export type MoveInterviewOutcome =
@@ -40,7 +40,10 @@ export class MoveInterview {
       const [moved] = await changeInterviewStatus(transaction, [{ interviewId, to, reason: null }])
       if (!moved) throw new Error('a locked interview is gone')
       if (to === 'ENHANCING' && moved.enhancer === 'GATEWAY')
-        await jobs.enqueue(transaction, INTERVIEW_PROMPT_QUEUE, { interviewId })
+        await jobs.enqueue(transaction, INTERVIEW_PROMPT_QUEUE, {
+          interviewId,
+          version: moved.statusVersion,
+        } satisfies InterviewPromptJob)
       transaction.afterCommit(eventsCommitted)
       return { type: 'moved', interview: moved }
     })
