@@ -34,6 +34,15 @@ const PRISMA_AWAY = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024'])
 const AWAY_MESSAGE =
   /connection terminated|connection ended|not queryable|timeout exceeded when trying to connect|query read timeout|unable to start a transaction|expired transaction|client has encountered a connection error|ConnectionClosed|DatabaseNotReachable/i
 
+/**
+ * Beside a server that is away: conflicts, resources that ran out, statements and transactions that took too long, a server
+ * that reads only because another is the primary now. By class, the first two characters, or whole.
+ */
+const PASSING_CLASSES = new Set(['08', '40', '53', '57', '58'])
+const PASSING_STATES = new Set(['25006', '25P03', '25P04'])
+/** Prisma: transaction API error, among them a transaction that took too long; conflict. */
+const PRISMA_PASSING = new Set(['P2028', 'P2034'])
+
 /** An error and the causes that Prisma's adapter and its client hide it in, outermost first. */
 function* causes(error: unknown): Generator<Record<string, unknown>> {
   let current: unknown = error
@@ -82,5 +91,15 @@ export function isDatabaseAway(error: unknown): boolean {
     if (typeof cause.kind === 'string' && AWAY_MESSAGE.test(cause.kind)) return true
     if (cause instanceof AggregateError && cause.errors.some(isDatabaseAway)) return true
   }
+  return false
+}
+
+/** It says nothing against what was asked: the same may succeed later, and fail a hundred times before. */
+export function mayPass(error: unknown): boolean {
+  if (isDatabaseAway(error)) return true
+  const state = sqlState(error)
+  if (state !== undefined) return PASSING_CLASSES.has(state.slice(0, 2)) || PASSING_STATES.has(state)
+  for (const cause of causes(error))
+    if (typeof cause.code === 'string' && PRISMA_PASSING.has(cause.code)) return true
   return false
 }

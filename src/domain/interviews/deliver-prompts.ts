@@ -9,7 +9,7 @@ import {
   type NewPrompt,
 } from '../../database/interview-prompts.ts'
 import { type InterviewRow, lockInterviews } from '../../database/interviews.ts'
-import { isDatabaseAway } from '../../database/postgres-errors.ts'
+import { mayPass } from '../../database/postgres-errors.ts'
 import type { RunTransaction, Transaction } from '../../database/transaction.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Metrics } from '../../shared/metrics.ts'
@@ -72,7 +72,7 @@ export class DeliverPrompts {
       metrics.ragRollback.inc()
       const [only, ...others] = deliveries
       // Which of many it was is not known; alone, the others pass.
-      if (isDatabaseAway(error) || !only || others.length > 0) throw error
+      if (mayPass(error) || !only || others.length > 0) throw error
       metrics.ragFailure.inc()
       logger.error({ err: error, interview: only.interviewId }, 'a prompt could not be stored')
       // Should this fail too, the deadline watch finds the interview.
