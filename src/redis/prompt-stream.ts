@@ -6,10 +6,13 @@ export const PROMPT_GROUP = 'tributary'
 export const DEAD_PROMPT_STREAM = 'interview:prompts:dead'
 export const PROMPT_CHANNEL = 'interview:prompt-ready'
 
+/** As it came, byte for byte: what does not fit may not even be text. */
 export interface StreamMessage {
   id: string
   /** Undefined where the entry has no field of that name. */
-  payload: string | undefined
+  payload: Buffer | undefined
+  /** The names and values of its other fields. */
+  otherFields: readonly Buffer[]
 }
 
 /** A message that will never fit, and why. */
@@ -18,7 +21,12 @@ export interface DeadMessage {
   reason: string
 }
 
-type Entry = [id: string, fields: string[]]
+type Entry = [id: Buffer, fields: Buffer[]]
+
+const FORGET_CONSUMER = `
+  -- With what a consumer has pending its messages would be gone, for everybody: looked at and done in one step.
+  if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return 0 end
+  return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])`
 
 /**
  * The stream as a consumer of the group sees it. An entry that is settled is deleted: the stream holds what is still to
@@ -44,7 +52,7 @@ export class PromptStream {
 
   /** New messages, for this consumer alone. Waits `blockMs` for the first one. */
   async read(count: number, blockMs: number): Promise<StreamMessage[]> {
-    const streams = (await this.#redis.xreadgroup(
+    const streams = (await this.#redis.xreadgroupBuffer(
       'GROUP',
       PROMPT_GROUP,
       this.consumer,
@@ -55,13 +63,14 @@ export class PromptStream {
       'STREAMS',
       PROMPT_STREAM,
       '>',
-    )) as [string, Entry[]][] | null
+    )) as [Buffer, Entry[]][] | null
     return (streams?.[0]?.[1] ?? []).map(toMessage)
   }
 
   /** Messages that their consumer, this one too, has left alone for so long: it died, or never got them. */
   async claimAbandoned(minIdleMs: number, count: number): Promise<StreamMessage[]> {
-    const [, entries] = (await this.#redis.xautoclaim(
+    const [, entries] = (await this.#redis.callBuffer(
+      'XAUTOCLAIM',
       PROMPT_STREAM,
       PROMPT_GROUP,
       this.consumer,
@@ -69,7 +78,7 @@ export class PromptStream {
       '0-0',
       'COUNT',
       count,
-    )) as [string, (Entry | null)[]]
+    )) as unknown as [Buffer, (Entry | null)[]]
     return entries.filter(entry => entry !== null).map(toMessage)
   }
 
@@ -92,7 +101,17 @@ export class PromptStream {
     if (ids.length === 0) return
     const step = this.#redis.multi()
     for (const { message, reason } of dead)
-      step.xadd(DEAD_PROMPT_STREAM, '*', 'payload', message.payload ?? '', 'reason', reason, 'id', message.id)
+      step.xadd(
+        DEAD_PROMPT_STREAM,
+        '*',
+        'payload',
+        message.payload ?? '',
+        'reason',
+        reason,
+        'id',
+        message.id,
+        ...message.otherFields,
+      )
     step.xack(PROMPT_STREAM, PROMPT_GROUP, ...ids)
     step.xdel(PROMPT_STREAM, ...ids)
     const results = await step.exec()
@@ -105,8 +124,12 @@ export class PromptStream {
     for (const consumer of consumers.map(toRecord)) {
       if (consumer.name === this.consumer || Number(consumer.pending) > 0 || Number(consumer.idle) < idleMs)
         continue
-      await this.#redis.xgroup('DELCONSUMER', PROMPT_STREAM, PROMPT_GROUP, String(consumer.name))
+      await this.#forget(String(consumer.name))
     }
+  }
+
+  async #forget(consumer: string): Promise<void> {
+    await this.#redis.eval(FORGET_CONSUMER, 1, PROMPT_STREAM, PROMPT_GROUP, consumer)
   }
 
   /** What is still to be done, how old the oldest of it is, and what has been put aside. */
@@ -130,23 +153,18 @@ export class PromptStream {
   }
 
   /** Leaves the group, where nothing was left behind. */
-  async leave(): Promise<void> {
-    const [pending] = (await this.#redis.xpending(
-      PROMPT_STREAM,
-      PROMPT_GROUP,
-      '-',
-      '+',
-      1,
-      this.consumer,
-    )) as unknown[]
-    if (pending === undefined)
-      await this.#redis.xgroup('DELCONSUMER', PROMPT_STREAM, PROMPT_GROUP, this.consumer)
+  leave(): Promise<void> {
+    return this.#forget(this.consumer)
   }
 }
 
 function toMessage([id, fields]: Entry): StreamMessage {
-  const index = fields.findIndex((field, at) => at % 2 === 0 && field === 'payload')
-  return { id, payload: index < 0 ? undefined : fields[index + 1] }
+  const index = fields.findIndex((field, at) => at % 2 === 0 && field.toString() === 'payload')
+  return {
+    id: id.toString(),
+    payload: index < 0 ? undefined : fields[index + 1],
+    otherFields: index < 0 ? fields : fields.toSpliced(index, 2),
+  }
 }
 
 function toRecord(pairs: unknown[]): Record<string, unknown> {
@@ -157,14 +175,15 @@ function toRecord(pairs: unknown[]): Record<string, unknown> {
 
 /** Every instance hears what is published; one of them puts it on the stream. */
 const FORWARD = `
-  if redis.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[2]) then
-    return redis.call('XADD', KEYS[1], '*', 'payload', ARGV[1])
-  end
-  return false`
+  if redis.call('EXISTS', KEYS[2]) == 1 then return false end
+  -- Remembered only after it is there: where the first fails, the second is not done.
+  local id = redis.call('XADD', KEYS[1], '*', 'payload', ARGV[1])
+  redis.call('SET', KEYS[2], '1', 'EX', ARGV[2])
+  return id`
 /** Longer than the instances take to hear one message; the same message published again later is a new one. */
 const FORWARDED_TTL_S = 10
 
 /** @param digest of the payload */
-export async function forwardToStream(redis: Redis, payload: string, digest: string): Promise<void> {
+export async function forwardToStream(redis: Redis, payload: Buffer, digest: string): Promise<void> {
   await redis.eval(FORWARD, 2, PROMPT_STREAM, `${PROMPT_CHANNEL}:${digest}`, payload, FORWARDED_TTL_S)
 }

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
-import { isDatabaseAway, SQLSTATE, sqlState } from '../database/postgres-errors.ts'
+import { isDatabaseAway, mayPass, SQLSTATE, sqlState } from '../database/postgres-errors.ts'
 import type { DeliverPrompts, Delivery, DeliveryOutcome } from '../domain/interviews/deliver-prompts.ts'
 import { connectRedis, STREAM_BLOCK_MS, untilReady } from '../redis/client.ts'
 import {
@@ -53,8 +53,12 @@ const SILENT_MS = 15_000
 const CONNECT_MS = 2000
 const REDIS_RETRY = { baseMs: 100, maxMs: 5000 }
 const BREAKER = { openAfter: 5, openForMs: 5000 }
+/** Some seconds: whoever published has been told that it was heard, and nothing else. */
+const MAX_FORWARD_TRIES = 6
 const DATABASE_RETRY = { baseMs: 100, maxMs: 3000 }
-/** Tries of a message whose interview somebody holds locked; then it is left, and found again as abandoned. */
+/** Well before that, while messages are tried one by one. */
+const TOUCH_EVERY_MS = 3000
+/** Tries of a message that fails alone, as where somebody holds its interview locked; then it is left, and found again as abandoned. */
 const MAX_LOCKED_TRIES = 5
 
 /**
@@ -81,6 +85,8 @@ export class PromptListener {
   #lastContactMs: number | undefined
   #lastMessageMs: number | undefined
   #sweptAtMs = Number.NEGATIVE_INFINITY
+  /** Published messages on their way to the stream. */
+  readonly #forwarding = new Set<Promise<void>>()
 
   constructor(options: PromptListenerOptions) {
     this.#options = options
@@ -103,7 +109,10 @@ export class PromptListener {
 
   start(): void {
     this.#options.metrics.observePromptListener(() => this.up)
-    this.#subscriber.on('message', (_channel, payload) => void this.#forward(payload))
+    this.#subscriber.on('messageBuffer', (_channel: Buffer, payload: Buffer) => {
+      const forwarding = this.#forward(payload).finally(() => this.#forwarding.delete(forwarding))
+      this.#forwarding.add(forwarding)
+    })
     // Subscribed again by the library after each reconnect.
     this.#subscriber
       .subscribe(PROMPT_CHANNEL)
@@ -123,6 +132,8 @@ export class PromptListener {
     // A read that waits for messages would hold up the end; what it may just have been given is claimed by the others.
     if (this.#reading) this.#redis.disconnect()
     await this.#loop
+    // Nobody else may have heard them.
+    await Promise.all(this.#forwarding)
     await this.#aside.leave().catch(() => {})
     this.#redis.disconnect()
     this.#commands.disconnect()
@@ -223,7 +234,7 @@ export class PromptListener {
     const inOrder = (dead: DeadMessage[]) =>
       dead.sort((one, other) => (place.get(one.message.id) ?? 0) - (place.get(other.message.id) ?? 0))
     for (let tries = 1; open.length + unfit.length > 0 && !this.#closing.signal.aborted; tries++) {
-      const round = await this.#deliver(open)
+      const round = await this.#deliver(open, unfit)
       // While nothing can be said of those before it, a message that does not fit keeps its place.
       if (open.length === 0 || round.left.length < open.length) {
         await this.#settle(round.done, inOrder([...unfit, ...round.dead]))
@@ -233,14 +244,18 @@ export class PromptListener {
       if (open.length === 0) continue
       metrics.promptMessages.inc({ outcome: 'retried' }, open.length)
       await this.#pause(backoffMs(tries, DATABASE_RETRY))
-      await this.#stream.touch([...open, ...unfit].map(({ message }) => message))
-      this.#lastContactMs = this.#options.clock.nowMs()
+      await this.#touch([...open, ...unfit])
     }
   }
 
+  async #touch(messages: readonly { message: StreamMessage }[]): Promise<void> {
+    await this.#stream.touch(messages.map(({ message }) => message))
+    this.#lastContactMs = this.#options.clock.nowMs()
+  }
+
   /** All in one transaction; each in one of its own where that fails for one of them. */
-  async #deliver(open: readonly Open[]): Promise<Round> {
-    const { deliverPrompts, logger } = this.#options
+  async #deliver(open: readonly Open[], unfit: readonly DeadMessage[]): Promise<Round> {
+    const { deliverPrompts, clock, logger } = this.#options
     const round: Round = { done: [], dead: [], left: [] }
     if (open.length === 0) return round
     try {
@@ -252,7 +267,14 @@ export class PromptListener {
         return { ...round, left: [...open] }
       }
     }
+    let touchedAtMs = clock.nowMs()
     for (const [index, one] of open.entries()) {
+      if (this.#closing.signal.aborted) return { ...round, left: [...round.left, ...open.slice(index)] }
+      // Each may wait for a lock; nobody shall think meanwhile that we are gone.
+      if (clock.nowMs() - touchedAtMs > TOUCH_EVERY_MS) {
+        await this.#touch([...open, ...unfit]).catch(() => {})
+        touchedAtMs = clock.nowMs()
+      }
       // What is behind a message of its interview that waits, waits too.
       if (round.left.some(({ delivery }) => delivery.interviewId === one.delivery.interviewId)) {
         round.left.push(one)
@@ -262,7 +284,7 @@ export class PromptListener {
         this.#sort(round, [one], await deliverPrompts.execute([one.delivery]))
       } catch (error) {
         if (isAway(error)) return { ...round, left: [...round.left, ...open.slice(index)] }
-        if (isDatabaseAway(error)) round.left.push({ ...one, tries: one.tries + 1 })
+        if (mayPass(error)) round.left.push({ ...one, tries: one.tries + 1 })
         else round.dead.push({ message: one.message, reason: 'the prompt could not be stored' })
       }
     }
@@ -301,9 +323,9 @@ export class PromptListener {
   }
 
   /** A sender that can only PUBLISH: its message takes the stream's way from here on. */
-  async #forward(payload: string): Promise<void> {
+  async #forward(payload: Buffer): Promise<void> {
     const digest = createHash('sha256').update(payload).digest('hex')
-    for (let attempt = 1; attempt <= 3; attempt++) {
+    for (let attempt = 1; attempt <= MAX_FORWARD_TRIES; attempt++) {
       try {
         return await forwardToStream(this.#commands, payload, digest)
       } catch (error) {
@@ -324,7 +346,7 @@ export class PromptListener {
 interface Open {
   message: StreamMessage
   delivery: Delivery
-  /** Times that its interview was locked by somebody. */
+  /** Times that it failed for a reason that may pass, such as an interview that somebody holds locked. */
   tries: number
 }
 

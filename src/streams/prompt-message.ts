@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { z } from 'zod'
 import type { Delivery } from '../domain/interviews/deliver-prompts.ts'
 import { deliveryForm } from '../domain/interviews/delivery-form.ts'
@@ -35,13 +36,13 @@ const Message = z.discriminatedUnion('status', [
 export type ReadMessage = { type: 'fits'; delivery: Delivery } | { type: 'unfit'; reason: string }
 
 /** A message as the contract has it, or why it is none. */
-export function readPromptMessage(payload: string | undefined): ReadMessage {
+export function readPromptMessage(payload: Buffer | undefined): ReadMessage {
   if (payload === undefined) return unfit('expected a field payload')
-  if (Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES)
-    return unfit(`expected ${MAX_PAYLOAD_BYTES} bytes at most`)
+  if (payload.length > MAX_PAYLOAD_BYTES) return unfit(`expected ${MAX_PAYLOAD_BYTES} bytes at most`)
+  if (!isUtf8(payload)) return unfit('expected UTF-8')
   let json: unknown
   try {
-    json = JSON.parse(payload)
+    json = JSON.parse(payload.toString())
   } catch {
     return unfit('expected JSON')
   }
