@@ -1,5 +1,6 @@
 import { fromPrisma, PgBoss } from 'pg-boss'
 import type { DatabaseClient } from '../database/client.ts'
+import { schemaExists } from '../database/schemas.ts'
 import type { Transaction } from '../database/transaction.ts'
 import type { JsonValue } from '../shared/json.ts'
 import type { Logger } from '../shared/logger.ts'
@@ -41,6 +42,8 @@ const HEARTBEAT_S = 10
 const SUPERVISE_S = 5
 /** Jobs of other instances' transactions, and those whose wake was lost. */
 const POLL_S = 1
+/** In the gateway's own database. */
+const SCHEMA = 'tributary_jobs'
 /** Longer than any generation with all its retries. */
 const LONGEST_JOB_S = 3600
 
@@ -63,9 +66,12 @@ export async function createJobs(options: {
   logger: Logger
 }): Promise<Jobs> {
   const { client, logger } = options
+  // Even where it exists, the statement that makes it needs a right that the user of a shared database may not have.
+  const createSchema = !(await schemaExists(client, SCHEMA))
   const boss = new PgBoss({
     db: { executeSql: (text, values) => client.pool.query(text, values) },
-    schema: 'tributary_jobs',
+    schema: SCHEMA,
+    createSchema,
     schedule: false,
     registerInstance: false,
     superviseIntervalSeconds: SUPERVISE_S,

@@ -16,6 +16,7 @@ import { CircuitBreaker } from '../shared/circuit-breaker.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
+import { BatchSize } from './batch-size.ts'
 import { readPromptMessage } from './prompt-message.ts'
 
 export interface PromptListenerOptions {
@@ -40,8 +41,6 @@ export interface ListenerFigures {
   dead: number | null
 }
 
-/** Messages in one transaction. */
-const BATCH = 200
 /** A consumer that has not touched its messages for so long has died; a living one touches them with every try. */
 const ABANDONED_MS = 10_000
 const SWEEP_EVERY_MS = 2000
@@ -77,6 +76,7 @@ export class PromptListener {
   readonly #stream: PromptStream
   readonly #breaker: CircuitBreaker
   readonly #closing = new AbortController()
+  readonly #batch = new BatchSize()
   #loop: Promise<void> = Promise.resolve()
   #closed: Promise<void> | undefined
   #reading = false
@@ -184,7 +184,10 @@ export class PromptListener {
           'the prompt listener could not read; it tries again',
         )
         // An answer that did not come in time may never come on this connection.
-        if (String(error).includes('timed out')) this.#redis.disconnect(true)
+        if (String(error).includes('timed out')) {
+          this.#batch.timedOut()
+          this.#redis.disconnect(true)
+        }
         await this.#pause(backoffMs(this.#failures, REDIS_RETRY))
       }
     }
@@ -199,7 +202,7 @@ export class PromptListener {
     }
     let messages: StreamMessage[] = []
     if (clock.nowMs() - this.#sweptAtMs >= SWEEP_EVERY_MS) {
-      messages = await this.#stream.claimAbandoned(ABANDONED_MS, BATCH)
+      messages = await this.#stream.claimAbandoned(ABANDONED_MS, this.#batch.current)
       // More may be waiting: no pause until there are none.
       if (messages.length === 0) {
         await this.#stream.forgetConsumers(FORGET_AFTER_MS)
@@ -209,13 +212,15 @@ export class PromptListener {
     if (messages.length === 0) messages = await this.#read()
     this.#lastContactMs = clock.nowMs()
     if (messages.length > 0) this.#lastMessageMs = this.#lastContactMs
+    const bytes = messages.reduce((sum, { payload }) => sum + (payload?.length ?? 0), 0)
+    this.#batch.took(messages.length, bytes)
     return messages
   }
 
   async #read(): Promise<StreamMessage[]> {
     this.#reading = true
     try {
-      return await this.#stream.read(BATCH, STREAM_BLOCK_MS)
+      return await this.#stream.read(this.#batch.current, STREAM_BLOCK_MS)
     } finally {
       this.#reading = false
     }

@@ -149,6 +149,17 @@ describe('a retry', () => {
     gate.open()
     await lock.waitedFor()
     await moveInterview(url, token, 'retryInterview', id)
+    // The job of the retry has joined it, on whichever instance.
+    const waiters = async () => {
+      const health = gateways.map(async gateway =>
+        (await fetch(`${gateway.url}/api/health/coordination`)).json(),
+      )
+      return (await Promise.all(health)).reduce(
+        (sum, figures) => sum + (figures as { waiters: number }).waiters,
+        0,
+      )
+    }
+    await until(async () => (await waiters()) === 2, { what: 'the retry to join' })
     await lock.release()
     await until(async () => (await readInterview(url, token, id)).status !== 'ENHANCING', {
       what: 'the end of the wait',
