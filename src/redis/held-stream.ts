@@ -1,8 +1,11 @@
 import type { Redis } from 'ioredis'
 import { Resting } from './resting.ts'
 
-/** Asked before every save: a Redis that hangs must not hold them all up. */
-const LOOK_WITHIN_MS = 500
+/** Asked before every save: a Redis that hangs must not hold them all up for long, and one that is slow must be heard. */
+const LOOK_WITHIN_MS = 3000
+/** Of a command that ran into its time. Whoever takes a slow Redis for none lets later messages overtake earlier ones. */
+const TRIES = 3
+const TIMED_OUT = /timed out/i
 
 /** Something accepted that waits for the database, as it travels. */
 export interface HeldEntry {
@@ -86,13 +89,16 @@ export class HeldStream {
     this.#dead = `${name}:dead`
   }
 
+  /** An entry may be on the stream twice, where the first answer was lost: its id tells. */
   add(entries: readonly HeldEntry[]): Promise<'held' | 'full'> {
     const fields = entries.flatMap(({ key, messages, id, payload }) => [key, messages, id, payload])
-    return this.#redis.addHeld(...this.#keys, this.#bounds.messages, this.#bounds.bytes, ...fields)
+    return insist(() =>
+      this.#redis.addHeld(...this.#keys, this.#bounds.messages, this.#bounds.bytes, ...fields),
+    )
   }
 
   async holds(key: string): Promise<boolean> {
-    return (await this.#looks.ask(() => this.#redis.hexists(this.#keys[1], key))) === 1
+    return (await this.#looks.ask(() => insist(() => this.#redis.hexists(this.#keys[1], key)))) === 1
   }
 
   /** Messages held by all instances together. */
@@ -125,5 +131,15 @@ export class HeldStream {
   /** Puts an entry aside that can never be saved, for a person to look at. */
   async bury({ key, payload }: HeldEntry, reason: string): Promise<void> {
     await this.#redis.xadd(this.#dead, '*', 'key', key, 'payload', payload, 'reason', reason)
+  }
+}
+
+async function insist<T>(command: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await command()
+    } catch (error) {
+      if (attempt === TRIES || !(error instanceof Error && TIMED_OUT.test(error.message))) throw error
+    }
   }
 }

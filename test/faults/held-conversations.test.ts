@@ -298,6 +298,26 @@ test('saves go on while Redis is killed, restarted and emptied, and the cache is
   expect(await gateways[0]?.metric('cache_db_consistency_errors_total')).toBeGreaterThan(0)
 }, 120_000)
 
+test('a PostgreSQL that only reads, as a standby does before it is the primary, loses nothing either', async () => {
+  const scene = await startScene()
+  const a = await start(scene, 'a')
+  const token = await tokenOf('standby')
+  await save(a.url, token, { sessionId: 'ro', messages: [user('1')] })
+  const name = new URL(scene.database.url).pathname.slice(1)
+  const becomes = async (mode: 'on' | 'off') => {
+    await scene.database.query(`ALTER DATABASE ${name} SET default_transaction_read_only = ${mode}`)
+    // Sessions that are open keep what they had.
+    await scene.database.query(
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+    )
+  }
+  await becomes('on')
+  await holdOne(a, token, 'ro', '2')
+  await becomes('off')
+  await stored(scene, 'ro', 2)
+  expect(await storedContents(scene.database.query, 'ro')).toEqual(['1', '2'])
+})
+
 test('a PostgreSQL that hangs without a word is taken for one that is away, and doubles nothing when it goes on', async () => {
   const scene = await startScene({ REDIS_URL: (await startRedis()).url })
   const a = await start(scene, 'a')

@@ -14,7 +14,8 @@ let database: TestDatabase
 let gateways: TestGateway[]
 let generator: FakeGenerator
 
-const SETTINGS = { LOCK_TIMEOUT_MS: '1500', DATABASE_POOL_SIZE: '20' }
+/** Longer than ten writers take on a busy machine. */
+const SETTINGS = { LOCK_TIMEOUT_MS: '20000', DATABASE_POOL_SIZE: '20' }
 
 beforeEach(async () => {
   database = await createTestDatabase()
@@ -110,22 +111,25 @@ test('reads return at once while a writer holds the memory and another waits for
 
 test('a writer that does not get the memory in time is told so, with nothing half saved, and is counted', async () => {
   const token = await tokenOf('late')
-  await remember(at(0), token, 'name|name|Ada')
+  const settings = { ...SETTINGS, LOCK_TIMEOUT_MS: '1500' }
+  const late = await startTestGateway({ databaseUrl: database.url, generator, settings })
+  gateways.push(late)
+  await remember(late.url, token, 'name|name|Ada')
   const held = await lockOf('late')
-  const [here, there] = await Promise.all([
-    remember(at(0), token, 'name|name|Beda\npreference||Likes tea'),
-    remember(at(1), token, 'name|name|Ceda'),
+  const [first, second] = await Promise.all([
+    remember(late.url, token, 'name|name|Beda\npreference||Likes tea'),
+    remember(late.url, token, 'name|name|Ceda'),
   ])
-  for (const answer of [here, there]) {
+  for (const answer of [first, second]) {
     expect(answer).toMatchObject({ __typename: 'LockTimeoutError' })
     expect(answer.waitedMs).toBeGreaterThanOrEqual(1400)
-    expect(answer.waitedMs).toBeLessThan(4000)
+    expect(answer.waitedMs).toBeLessThan(10_000)
   }
   await held.release()
   expect(await contents(token)).toEqual(['Ada'])
   expect(await database.query('SELECT 1 FROM memory_facts')).toHaveLength(1)
-  expect(await gateways[0]?.metrics.registry.getSingleMetricAsString('memory_lock_timeout_total')).toMatch(
-    /total 1$/m,
+  expect(await late.metrics.registry.getSingleMetricAsString('memory_lock_timeout_total')).toMatch(
+    /total 2$/m,
   )
   expect(await remember(at(0), token, 'name|name|Beda')).toMatchObject({
     __typename: 'RememberExchangePayload',
@@ -134,9 +138,8 @@ test('a writer that does not get the memory in time is told so, with nothing hal
 
 test('of the writers of one user on an instance one waits in the database, and the others take no connection of it', async () => {
   const token = await tokenOf('crowd')
-  const settings = { ...SETTINGS, LOCK_TIMEOUT_MS: '20000' }
-  const gateway = await startTestGateway({ databaseUrl: database.url, generator, settings })
-  gateways.push(gateway)
+  const [gateway] = gateways
+  if (!gateway) throw new Error('no gateway')
   await remember(gateway.url, token, 'name|name|Ada')
   const held = await lockOf('crowd')
   const writers = Promise.all(
@@ -179,9 +182,8 @@ test('what is said is read before the lock is asked for: a slow model keeps no o
 
 test('of one user ten reads are under way at once, and the rest queue', async () => {
   const token = await tokenOf('eager')
-  const settings = { ...SETTINGS, LOCK_TIMEOUT_MS: '20000' }
-  const gateway = await startTestGateway({ databaseUrl: database.url, generator, settings })
-  gateways.push(gateway)
+  const [gateway] = gateways
+  if (!gateway) throw new Error('no gateway')
   await remember(gateway.url, token, 'name|name|Ada')
   const held = await holdLock(database.url, 'LOCK TABLE memory_facts IN ACCESS EXCLUSIVE MODE')
   const reads = Promise.all(Array.from({ length: 15 }, () => readMemory(gateway.url, token)))

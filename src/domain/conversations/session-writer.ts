@@ -1,7 +1,7 @@
 import { GroupCommit, GroupCommitFullError } from '../../coordination/group-commit.ts'
 import type { Holding } from '../../coordination/holding.ts'
 import type { Queryable } from '../../database/client.ts'
-import { DatabaseAwayError, isDatabaseAway, SQLSTATE, sqlState } from '../../database/postgres-errors.ts'
+import { DatabaseAwayError, isDatabaseAway, sqlState } from '../../database/postgres-errors.ts'
 import { ensureUser, findUserBySubject } from '../../database/users.ts'
 import { delay } from '../../shared/abort.ts'
 import { backoffMs } from '../../shared/backoff.ts'
@@ -131,10 +131,14 @@ export class SessionWriter {
 /** Prisma's word for a transaction that ran out of time, or whose connection was gone when it was to end. */
 const TRANSACTION_FAILED = 'P2028'
 
+/** Out of connections, memory or disk; shutting down; broken files; a standby that is not the primary yet. */
+const PASSING_STATES = /^(?:08|53|57|58)|^25006$/
+
+/** The fault is the server's and not the data's: what failed so can be stored when it is mended. */
 function mayComeBack(error: unknown): boolean {
   return (
     isDatabaseAway(error) ||
-    sqlState(error) === SQLSTATE.queryCanceled ||
+    PASSING_STATES.test(sqlState(error) ?? '') ||
     (error as { code?: unknown } | null)?.code === TRANSACTION_FAILED
   )
 }
