@@ -64,7 +64,7 @@ export function lockFreeConversations(
 const LOCK = {
   name: 'conversations-lock',
   text: `
-    INSERT INTO conversations AS c (user_id, session_id) VALUES ($1::uuid, $2)
+    INSERT INTO conversations AS c (user_id, session_id) VALUES ($1::uuid, $2::text)
     ON CONFLICT (user_id, session_id) DO UPDATE SET session_id = excluded.session_id
     RETURNING ${LOCKED}`,
 }
@@ -89,7 +89,7 @@ export function findConversationsByIds(db: Queryable, ids: readonly string[]): P
 
 const FIND_BY_SESSION = {
   name: 'conversations-find-by-session',
-  text: `SELECT ${COLUMNS} FROM conversations WHERE user_id = $1::uuid AND session_id = $2`,
+  text: `SELECT ${COLUMNS} FROM conversations WHERE user_id = $1::uuid AND session_id = $2::text`,
 }
 export async function findConversationBySession(
   db: Queryable,

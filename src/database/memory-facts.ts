@@ -18,11 +18,11 @@ const COLUMNS =
 
 const BOUND_WAIT = {
   name: 'memory-bound-wait',
-  text: "SELECT set_config('lock_timeout', $1, true)",
+  text: "SELECT set_config('lock_timeout', $1::text, true)",
 }
 const LOCK = {
   name: 'memory-lock',
-  text: "SELECT pg_advisory_xact_lock(hashtextextended('memory:' || $1, 0))::text AS locked",
+  text: "SELECT pg_advisory_xact_lock(hashtextextended('memory:' || $1::text, 0))::text AS locked",
 }
 /** The memory of a user for this transaction alone, across instances. @throws lock_not_available after `timeoutMs`. */
 export async function lockMemory(db: Queryable, userId: string, timeoutMs: number): Promise<void> {

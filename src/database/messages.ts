@@ -214,7 +214,7 @@ const INSERT_REPLY = {
       WHERE id = $1::uuid RETURNING message_count AS seq, version
     ), stored AS (
       INSERT INTO messages (conversation_id, seq, role, content, sent_as, save_id, reply_to, generation_id, sources, created_at)
-      SELECT $1::uuid, place.seq, 'ASSISTANT', $2, 'r:' || $3::uuid::text, $3::uuid, $4::uuid, $3::uuid, $5::jsonb,
+      SELECT $1::uuid, place.seq, 'ASSISTANT', $2::text, 'r:' || $3::uuid::text, $3::uuid, $4::uuid, $3::uuid, $5::jsonb,
         clock_timestamp()
       FROM place
       RETURNING id, seq, created_at

@@ -91,7 +91,7 @@ export class ReplyRuns {
       findAgain: async () => {
         const reply = await findReplyTo(db, message.id)
         if (!reply) return undefined
-        return { result: resultOf(reply), resultId: reply.id, inputRevision: 0, runId: reply.generationId }
+        return { result: resultOf(reply), resultId: reply.id, runId: reply.generationId }
       },
 
       collect: async () => ({ inputs: await this.#gather(message, collection), inputRevision: 0 }),

@@ -142,11 +142,16 @@ export class SendMessage {
       return { type: 'invalid-input', issues: [{ path: ['input', 'clientId'], message }] }
     }
     const message = await this.#message(stored.id)
+    let waits = true
     const run = this.#runs.describe(message, collection, async (transaction, { replyId }) => {
-      if (claim)
-        await keepAnswer<KeptAnswer>(transaction, claim, { messageId: message.id, replyId, source: 'FRESH' })
+      // Where this request has ended before its run, FRESH is told to the next who waits for it, and to nobody twice.
+      const source = waits ? 'FRESH' : 'JOINED'
+      if (claim) await keepAnswer<KeptAnswer>(transaction, claim, { messageId: message.id, replyId, source })
     })
-    const outcome = await runOnce.request(run, { joinsAnyRun: true, waitMs, ...(signal && { signal }) })
+    const caller = { joinsAnyRun: true, waitMs, ...(signal && { signal }) }
+    const outcome = await runOnce.request(run, caller).finally(() => {
+      waits = false
+    })
     if (outcome.type !== 'result') return outcome
     return { ...outcome.result, type: 'result', message, source: outcome.source }
   }
