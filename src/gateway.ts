@@ -7,9 +7,14 @@ import { migrate } from './database/migrate.ts'
 import { createRunTransaction } from './database/transaction.ts'
 import { createAnalysisPath } from './domain/analyses/analysis-path.ts'
 import { RequestAnalysis } from './domain/analyses/request-analysis.ts'
+import { createConversations } from './domain/conversations/conversations.ts'
+import { SendMessage } from './domain/conversations/send-message.ts'
 import { INTERVIEW_PROMPT_QUEUE } from './domain/interviews/enhance-interview.ts'
 import { findPassages } from './domain/interviews/find-passages.ts'
 import { startInterviews } from './domain/interviews/interviews.ts'
+import { learnLater, REMEMBER_QUEUE, startLearning } from './domain/memory/learn-from-replies.ts'
+import { RememberExchange } from './domain/memory/remember-exchange.ts'
+import { UserMemory } from './domain/memory/user-memory.ts'
 import { RunConsistencyCheck } from './domain/operations/run-consistency-check.ts'
 import { GeneratePlan } from './domain/plans/generate-plan.ts'
 import { createGraphqlServer } from './http/graphql-server.ts'
@@ -23,8 +28,11 @@ import {
 import { type HttpServer, listen } from './http/http-server.ts'
 import { createDevelopmentToken, createVerifyToken } from './http/token.ts'
 import type { Generator } from './providers/generator.ts'
+import { createRulesMemory } from './providers/rules/memory/extract-facts.ts'
 import { connectRedis } from './redis/client.ts'
+import { ConversationCache } from './redis/conversation-cache.ts'
 import { appendEvents } from './redis/event-stream.ts'
+import { HeldStream } from './redis/held-stream.ts'
 import type { Services } from './schema/context.ts'
 import { type Clock, systemClock } from './shared/clock.ts'
 import type { Logger } from './shared/logger.ts'
@@ -59,9 +67,11 @@ export interface Gateway {
   close(): Promise<void>
 }
 
+/** Of memory and documents a reply has more when it is made again than when nobody waits for it any more. */
+const REPLY_READ_TIMEOUT_MS = 2000
 const MS_PER_MINUTE = 60_000
 /** Every queue of durable jobs, named by the use case that works on it. */
-const jobQueues = [INTERVIEW_PROMPT_QUEUE]
+const jobQueues = [INTERVIEW_PROMPT_QUEUE, REMEMBER_QUEUE]
 
 /** One instance, which listens before anything else. Several in one process share nothing but what their settings name. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
@@ -178,6 +188,49 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
           })
     promptListener?.start()
     owners.push(async () => promptListener?.close())
+    const conversations = await createConversations({
+      db: client,
+      transaction,
+      dataDir: config.dataDir,
+      redis: redis && {
+        cache: new ConversationCache(redis),
+        heldStream: (identity, bounds) => new HeldStream(redis, identity, bounds),
+      },
+      clock,
+      logger,
+      metrics,
+    })
+    owners.push(() => conversations.close())
+    const userMemory = new UserMemory({
+      db: client,
+      transaction,
+      locks: coordination.locks,
+      lockTimeoutMs: config.lockTimeoutMs,
+      clock,
+      metrics,
+    })
+    const rememberExchange = new RememberExchange({
+      memory: userMemory,
+      generator,
+      plainGenerator: createRulesMemory(),
+      generationTimeoutMs: longestGenerationMs,
+      now,
+      logger,
+      metrics,
+    })
+    const sendMessage = new SendMessage({
+      db: client,
+      runOnce,
+      writer: conversations.writer,
+      recent: conversations.recent,
+      generator,
+      readFacts: userId => userMemory.read(userId),
+      learnLater: (learning, exchange) => learnLater(jobs, learning, exchange),
+      readTimeoutMs: REPLY_READ_TIMEOUT_MS,
+      logger,
+      metrics,
+    })
+    await startLearning({ db: client, jobs, rememberExchange })
     const services: Services = {
       db: client,
       transaction,
@@ -197,6 +250,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         now,
         metrics,
       }),
+      sendMessage,
+      userMemory,
+      rememberExchange,
+      sessionWriter: conversations.writer,
+      recentMessages: conversations.recent,
       dataPointThreshold: config.dataPointThreshold,
       now,
       logger,

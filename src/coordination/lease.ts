@@ -45,7 +45,7 @@ export interface Leases {
   /** Tells whoever follows the run, where it can. @returns false when the lease has passed on. */
   advance(
     lease: Lease,
-    to: { phase: GenerationPhase; progress: number; inputRevision?: number },
+    to: { phase: GenerationPhase; progress: number; inputRevision?: number; text?: string },
   ): Promise<boolean>
   /**
    * Ends the run with what `store` stores, in one transaction whose first statement is the fence.

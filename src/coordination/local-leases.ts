@@ -63,6 +63,7 @@ export class LocalLeases implements Leases {
       state: 'RUNNING',
       phase: 'COLLECTING',
       progress: 0,
+      text: null,
       inputRevision: null,
       startedAt: takeover ? last.run.startedAt : now,
       finishedAt: null,
@@ -84,11 +85,12 @@ export class LocalLeases implements Leases {
   async advance(lease: Lease, to: Parameters<Leases['advance']>[1]): Promise<boolean> {
     const entry = this.#held(lease)
     if (!entry) return false
-    const { phase, progress, inputRevision } = entry.run
+    const { phase, progress, inputRevision, text } = entry.run
     this.#change(entry, {
       phase: PHASES.indexOf(to.phase) > PHASES.indexOf(phase) ? to.phase : phase,
       progress: Math.max(progress, to.progress),
       inputRevision: to.inputRevision ?? inputRevision,
+      text: to.text ?? text,
     })
     return true
   }
@@ -104,7 +106,14 @@ export class LocalLeases implements Leases {
         store(transaction, { runId, epoch, committedAt: finishedAt }),
       )
       entry.attempts = 0
-      this.#change(entry, { state: 'SUCCEEDED', phase: 'DONE', progress: 1, finishedAt, resultId })
+      this.#change(entry, {
+        state: 'SUCCEEDED',
+        phase: 'DONE',
+        progress: 1,
+        text: null,
+        finishedAt,
+        resultId,
+      })
       return resultId
     } finally {
       entry.committing = false
@@ -119,7 +128,15 @@ export class LocalLeases implements Leases {
       failure.retryAfterMs === null ? null : new Date(finishedAt.getTime() + failure.retryAfterMs)
     entry.attempts++
     const { message: error, retryable: errorRetryable } = failure
-    this.#change(entry, { state: 'FAILED', phase: 'DONE', finishedAt, error, errorRetryable, retryAt })
+    this.#change(entry, {
+      state: 'FAILED',
+      phase: 'DONE',
+      text: null,
+      finishedAt,
+      error,
+      errorRetryable,
+      retryAt,
+    })
     return { retryAt }
   }
 

@@ -7,11 +7,15 @@ import { KeyedReadWriteLock, type LockWait } from './read-write-lock.ts'
 const MAX_WAITERS = 1000
 /** Searches of one collection at once on an instance. */
 const MAX_SEARCHES = 20
+/** Reads of one user's memory at once on an instance. */
+const MAX_MEMORY_READS = 10
 
 /** The locks of an instance, each named once, with their metrics. Between instances the database's own locks decide. */
 export interface Locks {
   /** A user's memory: one writer at a time. */
   readonly memory: KeyedMutex
+  /** The same for those who only read, who never wait for a writer: up to 10 at once. */
+  readonly memoryReads: KeyedReadWriteLock
   /** A collection: one ingestion, or up to 20 searches. */
   readonly collections: KeyedReadWriteLock
 }
@@ -22,6 +26,16 @@ export function createLocks(options: { clock: Clock; metrics: Metrics }): Locks 
     memory: new KeyedMutex({
       name: 'memory',
       maxWaiters: MAX_WAITERS,
+      clock,
+      onWait({ operation, waitedMs, outcome }: LockWait) {
+        metrics.memoryLockContention.observe({ operation }, waitedMs / 1000)
+        if (outcome === 'timeout') metrics.memoryLockTimeouts.inc()
+      },
+    }),
+    memoryReads: new KeyedReadWriteLock({
+      name: 'memory-reads',
+      maxWaiters: MAX_WAITERS,
+      maxReaders: MAX_MEMORY_READS,
       clock,
       onWait({ operation, waitedMs, outcome }: LockWait) {
         metrics.memoryLockContention.observe({ operation }, waitedMs / 1000)
@@ -42,7 +56,7 @@ export function createLocks(options: { clock: Clock; metrics: Metrics }): Locks 
 }
 
 /** For the health page: callers in each lock's queues, and keys held. */
-export function lockFigures({ memory, collections }: Locks) {
+export function lockFigures({ memory, memoryReads, collections }: Locks) {
   const of = (lock: { queueLength: number; size: number }) => ({ waiting: lock.queueLength, held: lock.size })
-  return { memory: of(memory), collections: of(collections) }
+  return { memory: of(memory), memoryReads: of(memoryReads), collections: of(collections) }
 }

@@ -141,11 +141,15 @@ export class Pilot {
     await advance({ phase: 'GENERATING', progress: 0, inputRevision })
     const reporter = createProgressReporter({
       clock: this.clock,
-      write: progress => advance({ phase: 'GENERATING', progress }),
+      write: state => advance({ phase: 'GENERATING', ...state }),
       logger: this.#options.logger,
     })
     const draft = await this.#callProvider(lease, signal, callSignal =>
-      spec.generate(inputs, { signal: callSignal, reportProgress: reporter.report }),
+      spec.generate(inputs, {
+        signal: callSignal,
+        reportProgress: reporter.report,
+        reportText: reporter.reportText,
+      }),
     ).finally(reporter.stop)
     await advance({ phase: 'STORING', progress: 1 })
     return { draft, inputs }

@@ -1,37 +1,48 @@
 import type { Clock } from '../shared/clock.ts'
 import type { Logger } from '../shared/logger.ts'
 
-/** Often enough for a progress bar, seldom enough that a chatty provider costs the database nothing that matters. */
+/** Often enough for a progress bar and a reader of text, seldom enough that a chatty provider costs the database nothing that matters. */
 const INTERVAL_MS = 250
 
-/** Writes the newest progress at most once an interval, one write at a time; never a lower one than before. */
+/**
+ * Writes the newest progress, and text where there is some, at most once an interval, one write at a time; never a lower
+ * progress or a shorter text than before.
+ */
 export function createProgressReporter(options: {
   clock: Clock
   logger: Logger
-  write: (progress: number) => Promise<void>
-}): { report: (fraction: number) => void; stop: () => void } {
-  let newest = 0
-  let written = 0
+  write: (state: { progress: number; text?: string }) => Promise<void>
+}): { report: (fraction: number) => void; reportText: (text: string) => void; stop: () => void } {
+  let progress = 0
+  let text = ''
+  let written = { progress: 0, length: 0 }
   let stopped = false
   let cancelTimer: (() => void) | undefined
+  const news = () => progress > written.progress || text.length > written.length
   const flush = async () => {
-    if (newest > written && !stopped) {
-      written = newest
+    if (news() && !stopped) {
+      const longer = text.length > written.length
+      written = { progress, length: text.length }
       // A lost lease shows in the next phase; a progress that is not seen harms nobody.
       await options
-        .write(newest)
+        .write({ progress, ...(longer && { text }) })
         .catch(error => options.logger.debug({ err: error }, 'progress was not written'))
     }
     cancelTimer = undefined
-    if (newest > written && !stopped) schedule()
+    if (news() && !stopped) schedule()
   }
   const schedule = () => {
     cancelTimer ??= options.clock.setTimer(() => void flush(), INTERVAL_MS)
   }
   return {
     report(fraction) {
-      if (!(fraction > newest)) return
-      newest = Math.min(fraction, 1)
+      if (!(fraction > progress)) return
+      progress = Math.min(fraction, 1)
+      schedule()
+    },
+    reportText(newest) {
+      if (newest.length <= text.length) return
+      text = newest
       schedule()
     },
     stop() {

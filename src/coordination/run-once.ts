@@ -33,7 +33,12 @@ export interface RunSpec<Inputs, Draft, Result> {
   collect(): Promise<{ inputs: Inputs; inputRevision: number }>
   generate(
     inputs: Inputs,
-    context: { signal: AbortSignal; reportProgress(fraction: number): void },
+    context: {
+      signal: AbortSignal
+      reportProgress(fraction: number): void
+      /** All of a text as far as it is written; a shorter one than before is ignored. */
+      reportText(text: string): void
+    },
   ): Promise<Draft>
   store(draft: Draft, inputs: Inputs): StoreResult
   load(resultId: string): Promise<Result>

@@ -66,6 +66,9 @@ export function createDatabaseClient(options: DatabaseOptions): DatabaseClient {
   })
   // A connection that the server ends while it is idle is replaced by the next query; without a listener it would end the process.
   pool.on('error', error => logger.warn({ err: error }, 'an idle database connection was lost'))
+  // One that is lent out has the borrower's listener, and for a moment around that none: an error then, as when a server
+  // shuts down under load, would end the process. Whoever has sent something on it hears of it by that.
+  pool.on('connect', connection => connection.on('error', () => {}))
   pool.on('acquire', () => logger.debug('database connection acquired'))
   pool.on('release', () => logger.debug('database connection released'))
   metrics.observePool(() => ({

@@ -16,6 +16,8 @@ export interface GenerationRow {
   epoch: number
   phase: GenerationPhase
   progress: number
+  /** What it has written so far, while it runs and writes text. */
+  text: string | null
   inputRevision: number | null
   startedAt: Date
   finishedAt: Date | null
@@ -34,6 +36,7 @@ const COLUMNS = `
   g.error, g.error_retryable AS "errorRetryable", g.result_id AS "resultId",
   CASE WHEN g.state = 'RUNNING' THEN coalesce(l.phase, 'WAITING') ELSE 'DONE' END AS phase,
   CASE WHEN g.state = 'SUCCEEDED' THEN 1 ELSE coalesce(l.progress, 0) END AS progress,
+  CASE WHEN g.state = 'RUNNING' THEN l.text END AS text,
   g.input_revision AS "inputRevision", l.retry_after AS "retryAt"`
 
 const FIND = {

@@ -46,7 +46,8 @@ const ACQUIRE = {
         takeover_cause = CASE WHEN l.claim = excluded.claim THEN l.takeover_cause WHEN l.state <> 'RUNNING' THEN NULL
           WHEN l.lease_until < clock_timestamp() THEN 'expired' ELSE 'owner_gone' END,
         phase = CASE WHEN l.claim = excluded.claim THEN l.phase ELSE 'COLLECTING' END,
-        progress = CASE WHEN l.claim = excluded.claim THEN l.progress ELSE 0 END, retry_after = NULL
+        progress = CASE WHEN l.claim = excluded.claim THEN l.progress ELSE 0 END, retry_after = NULL,
+        text = CASE WHEN l.claim = excluded.claim THEN l.text END
       WHERE (l.state <> 'RUNNING' AND (l.retry_after IS NULL OR l.retry_after <= clock_timestamp())
           -- A claim that has had its run comes late, when nobody waits for it: it begins nothing.
           AND l.claim IS DISTINCT FROM excluded.claim AND NOT EXISTS (SELECT 1 FROM generations had WHERE had.id = excluded.claim))
@@ -107,7 +108,8 @@ const ADVANCE = {
   name: 'leases-advance',
   text: `
     WITH advanced AS (
-      UPDATE leases SET phase = greatest(phase, $3::"GenerationPhase"), progress = greatest(progress, $4::float8)
+      UPDATE leases SET phase = greatest(phase, $3::"GenerationPhase"), progress = greatest(progress, $4::float8),
+        text = coalesce($7::text, text)
       WHERE key = $1::text AND epoch = $2::int AND state = 'RUNNING'
       RETURNING run_id
     ), read AS (
@@ -119,7 +121,7 @@ const ADVANCE = {
 export async function advanceLease(
   db: Queryable,
   lease: { key: string; epoch: number },
-  to: { phase: GenerationPhase; progress: number; inputRevision?: number },
+  to: { phase: GenerationPhase; progress: number; inputRevision?: number; text?: string },
   notify: boolean,
 ): Promise<boolean> {
   const rows = await db.query(ADVANCE, [
@@ -129,6 +131,7 @@ export async function advanceLease(
     to.progress,
     to.inputRevision ?? null,
     notify,
+    to.text ?? null,
   ])
   return rows.length === 1
 }
@@ -136,7 +139,7 @@ export async function advanceLease(
 const FENCE = {
   name: 'leases-fence',
   text: `
-    UPDATE leases SET state = 'SUCCEEDED', phase = 'DONE', progress = 1, attempts = 0
+    UPDATE leases SET state = 'SUCCEEDED', phase = 'DONE', progress = 1, attempts = 0, text = NULL
     WHERE key = $1::text AND epoch = $2::int AND state = 'RUNNING'
     RETURNING date_trunc('milliseconds', clock_timestamp()) AS now,
       -- An owner that is paused between here and the commit must not hold the row against its successor for longer.
@@ -175,7 +178,7 @@ const FAIL = {
   name: 'leases-fail',
   text: `
     WITH failed AS (
-      UPDATE leases SET state = 'FAILED', phase = 'DONE', attempts = attempts + 1,
+      UPDATE leases SET state = 'FAILED', phase = 'DONE', attempts = attempts + 1, text = NULL,
         retry_after = CASE WHEN $5::int IS NOT NULL THEN clock_timestamp() + $5::int * interval '1 ms' END
       WHERE key = $1::text AND epoch = $2::int AND state = 'RUNNING'
       RETURNING run_id, retry_after

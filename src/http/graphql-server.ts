@@ -1,5 +1,6 @@
 import { type DocumentNode, type ExecutionResult, GraphQLError, getOperationAST } from 'graphql'
 import { createYoga, isAsyncIterable, type Plugin, type YogaInitialContext } from 'graphql-yoga'
+import { DatabaseAwayError, isDatabaseAway } from '../database/postgres-errors.ts'
 import { resolveUser } from '../domain/users/resolve-user.ts'
 import type { Context, Services } from '../schema/context.ts'
 import { createLoaders } from '../schema/loaders.ts'
@@ -13,6 +14,8 @@ import { TokenError, type VerifiedToken, type VerifyToken } from './token.ts'
 
 /** 10,000 data points of the longest form fit. */
 export const MAX_BODY_BYTES = 8 * 1024 * 1024
+/** Many times what the look-up of a user takes behind a full pool; less than a client waits. */
+const RESOLVE_USER_TIMEOUT_MS = 10_000
 
 /** What a transport knows of a request, before anything of GraphQL is looked at. */
 export interface ServerContext {
@@ -82,13 +85,20 @@ export function createGraphqlServer(options: {
 
   async function authenticate(
     authorization: string | undefined,
-  ): Promise<Pick<Context, 'viewer' | 'tokenExpiresAt'>> {
-    if (authorization === undefined) return { viewer: null }
+  ): Promise<Pick<Context, 'principal' | 'viewer' | 'viewerUnknown' | 'tokenExpiresAt'>> {
+    if (authorization === undefined) return { principal: null, viewer: null }
     const [, token] = /^Bearer +(\S+)$/i.exec(authorization) ?? []
     try {
       if (!token) throw new TokenError('The authorization is malformed: expected Bearer <token>.')
       const { principal, expiresAt }: VerifiedToken = await verifyToken(token)
-      return { viewer: await resolveUser(services.db, principal), tokenExpiresAt: expiresAt }
+      const tokenExpiresAt = expiresAt
+      try {
+        return { principal, viewer: await inTime(resolveUser(services.db, principal)), tokenExpiresAt }
+      } catch (error) {
+        // What can be done without the database is done; the rest says so when it asks for the viewer.
+        if (!isDatabaseAway(error)) throw error
+        return { principal, viewer: null, viewerUnknown: error, tokenExpiresAt }
+      }
     } catch (error) {
       if (!(error instanceof TokenError)) throw error
       throw new GraphQLError(error.message, {
@@ -96,6 +106,18 @@ export function createGraphqlServer(options: {
       })
     }
   }
+}
+
+/** A server that hangs is as good as none: whoever can do without it must not wait for it. */
+function inTime<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new DatabaseAwayError('the database did not answer')),
+      RESOLVE_USER_TIMEOUT_MS,
+    )
+  })
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer))
 }
 
 function isLocal(origin: string): boolean {

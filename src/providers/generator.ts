@@ -1,7 +1,9 @@
 import type { Archetype } from '../shared/archetype.ts'
 import type { JsonValue } from '../shared/json.ts'
 import type { InterviewPromptGenerator } from './interview-prompt.ts'
+import type { MemoryGenerator } from './memory.ts'
 import type { PlanGenerator } from './plan.ts'
+import type { ReplyGenerator } from './reply.ts'
 
 /** INITIAL: the first analysis of a user and archetype. FOLLOW_UP: a later one. */
 export const analysisModes = ['INITIAL', 'FOLLOW_UP'] as const
@@ -55,7 +57,7 @@ export interface GenerationContext {
  * for, and never made inside a database transaction.
  * @throws GenerationError where the provider failed; any other error is treated as not retryable.
  */
-export interface Generator extends PlanGenerator, InterviewPromptGenerator {
+export interface Generator extends PlanGenerator, InterviewPromptGenerator, MemoryGenerator, ReplyGenerator {
   readonly name: string
   /**
    * How long a generation may take in all, where one provider call may take `callTimeoutMs`: retries and corrections come

@@ -17,7 +17,7 @@ interface KeysetRow {
   createdAt: Date
 }
 
-const MAX_PAGE_SIZE = 100
+export const MAX_PAGE_SIZE = 100
 /** PostgreSQL knows no year 0. */
 const CURSOR =
   /^((?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
@@ -64,12 +64,16 @@ const PageInfoType = builder.pageInfoRef()
 
 type BuilderTypes = typeof builder extends PothosSchemaTypes.SchemaBuilder<infer Types> ? Types : never
 
-/** The types `<Name>Connection` and `<Name>Edge`. */
-export function connectionType<Row extends KeysetRow>(name: string, node: ObjectRef<BuilderTypes, Row>) {
+/** The types `<Name>Connection` and `<Name>Edge`, of a list newest first or one that has cursors of its own. */
+export function connectionType<Row extends KeysetRow>(
+  name: string,
+  node: ObjectRef<BuilderTypes, Row>,
+  cursorOf: (row: Row) => string = encodeCursor,
+) {
   const Edge = builder.objectRef<Row>(`${name}Edge`).implement({
     fields: t => ({
       node: t.field({ type: node, resolve: row => row as never }),
-      cursor: t.string({ resolve: encodeCursor }),
+      cursor: t.string({ resolve: cursorOf }),
     }),
   })
   return builder.objectRef<Connection<Row>>(`${name}Connection`).implement({
@@ -83,8 +87,8 @@ export function connectionType<Row extends KeysetRow>(name: string, node: Object
           return {
             hasNextPage,
             hasPreviousPage,
-            startCursor: start ? encodeCursor(start) : null,
-            endCursor: end ? encodeCursor(end) : null,
+            startCursor: start ? cursorOf(start) : null,
+            endCursor: end ? cursorOf(end) : null,
           }
         },
       }),

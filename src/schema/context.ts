@@ -6,12 +6,17 @@ import type { DatabaseClient } from '../database/client.ts'
 import type { InterviewChangeRow } from '../database/interview-changes.ts'
 import type { RunTransaction } from '../database/transaction.ts'
 import type { RequestAnalysis } from '../domain/analyses/request-analysis.ts'
+import type { RecentMessages } from '../domain/conversations/recent-messages.ts'
+import type { SendMessage } from '../domain/conversations/send-message.ts'
+import type { SessionWriter } from '../domain/conversations/session-writer.ts'
 import type { CreateInterview } from '../domain/interviews/create-interview.ts'
 import type { DeliverPrompts } from '../domain/interviews/deliver-prompts.ts'
 import type { MoveInterview } from '../domain/interviews/move-interview.ts'
+import type { RememberExchange } from '../domain/memory/remember-exchange.ts'
+import type { UserMemory } from '../domain/memory/user-memory.ts'
 import type { RunConsistencyCheck } from '../domain/operations/run-consistency-check.ts'
 import type { GeneratePlan } from '../domain/plans/generate-plan.ts'
-import type { Role, Viewer } from '../domain/users/resolve-user.ts'
+import type { Principal, Role, Viewer } from '../domain/users/resolve-user.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import type { Loaders } from './loaders.ts'
@@ -29,6 +34,11 @@ export interface Services {
   readonly deliverPrompts: DeliverPrompts
   readonly interviewFeed: ChangeFeed<InterviewChangeRow>
   readonly runConsistencyCheck: RunConsistencyCheck
+  readonly sendMessage: SendMessage
+  readonly userMemory: UserMemory
+  readonly rememberExchange: RememberExchange
+  readonly sessionWriter: SessionWriter
+  readonly recentMessages: RecentMessages
   readonly dataPointThreshold: number
   readonly now: () => Date
   readonly logger: Logger
@@ -39,8 +49,13 @@ export interface Services {
 export interface Context {
   readonly services: Services
   readonly requestId: string
+  /** Who the token speaks for; null without one. */
+  readonly principal: Principal | null
+  /** Null without a token, and where it is not known whose it is. */
   readonly viewer: Viewer | null
   readonly tokenExpiresAt?: Date
+  /** Why it is not known whose token it is: the database is away. */
+  readonly viewerUnknown?: unknown
   /** Aborts when the client leaves. */
   readonly signal?: AbortSignal
   /** Of a client that resumes an event stream: the id of the last event that it has seen. */
@@ -51,10 +66,27 @@ export interface Context {
   loaders: Loaders
 }
 
-/** @throws GraphQLError UNAUTHENTICATED without a token. */
+/** @throws GraphQLError UNAUTHENTICATED without a token; that the database is away, where it is. */
 export function requireViewer(context: Context): Viewer {
-  if (context.viewer) return context.viewer
-  throw new GraphQLError('Send a token: the header Authorization: Bearer <token>.', {
+  const viewer = findViewer(context)
+  if (viewer) return viewer
+  throw unauthenticated()
+}
+
+/** @returns null without a token. @throws that the database is away, where it is. */
+export function findViewer(context: Context): Viewer | null {
+  if (context.viewerUnknown !== undefined) throw context.viewerUnknown
+  return context.viewer
+}
+
+/** Who asks, as far as the token alone tells it. @throws GraphQLError UNAUTHENTICATED without a token. */
+export function requirePrincipal(context: Context): Principal {
+  if (context.principal) return context.principal
+  throw unauthenticated()
+}
+
+function unauthenticated(): GraphQLError {
+  return new GraphQLError('Send a token: the header Authorization: Bearer <token>.', {
     extensions: { code: 'UNAUTHENTICATED' },
   })
 }

@@ -71,6 +71,22 @@ export function idempotencyKeyReused(): ExpectedError<'IdempotencyKeyReusedError
   return { __typename: 'IdempotencyKeyReusedError', code: 'IDEMPOTENCY_KEY_REUSED', message }
 }
 
+export interface LockTimeout extends ExpectedError<'LockTimeoutError'> {
+  waitedMs: number
+}
+export const LockTimeoutError = builder.objectRef<LockTimeout>('LockTimeoutError').implement({
+  interfaces: [ErrorInterface],
+  fields: t => ({ waitedMs: t.exposeInt('waitedMs') }),
+})
+export function lockTimeout(waitedMs: number): LockTimeout {
+  return {
+    __typename: 'LockTimeoutError',
+    code: 'LOCK_TIMEOUT',
+    message: 'Others are writing the same right now; nothing was stored. Try again in a moment.',
+    waitedMs: Math.round(waitedMs),
+  }
+}
+
 export interface Unavailable extends ExpectedError<'UnavailableError'> {
   retryAt: Date | null
 }

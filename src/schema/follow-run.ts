@@ -63,6 +63,7 @@ async function* states(
   }
 }
 
-function visibleState({ state, phase, progress, epoch }: GenerationRow): string {
-  return [state, phase, progress, epoch].join(' ')
+/** Within one epoch a text only grows. */
+function visibleState({ state, phase, progress, epoch, text }: GenerationRow): string {
+  return [state, phase, progress, epoch, text?.length].join(' ')
 }

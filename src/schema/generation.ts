@@ -52,7 +52,10 @@ builder.node(Generation, {
     text: t.string({
       nullable: true,
       description: 'CONVERSATION_REPLY: the reply as far as it has been written.',
-      resolve: () => null,
+      resolve: async ({ kind, text, resultId }, _args, context) => {
+        if (kind !== 'CONVERSATION_REPLY') return null
+        return resultId === null ? text : ((await context.loaders.message.load(resultId))?.content ?? null)
+      },
     }),
     result: t.field({
       type: builder.nodeInterfaceRef(),
@@ -80,6 +83,10 @@ async function loadResult(kind: GenerationRow['kind'], id: string, context: Cont
     case 'INTERVIEW_PROMPT': {
       const prompt = await context.loaders.enhancedPrompt.load(id)
       return prompt && { ...prompt, __typename: 'EnhancedPrompt' }
+    }
+    case 'CONVERSATION_REPLY': {
+      const message = await context.loaders.message.load(id)
+      return message && { ...message, __typename: 'Message' }
     }
     default:
       return null

@@ -9,6 +9,9 @@ export const nodeTypes = [
   'Plan',
   'Interview',
   'EnhancedPrompt',
+  'Conversation',
+  'Message',
+  'MemoryFact',
 ] as const
 export type NodeType = (typeof nodeTypes)[number]
 

@@ -10,6 +10,12 @@ import {
   type InsightRow,
 } from '../database/analyses.ts'
 import type { DatabaseClient } from '../database/client.ts'
+import {
+  type ConversationRow,
+  countConversations,
+  findConversationBySession,
+  findConversationsByIds,
+} from '../database/conversations.ts'
 import { findInterviewHistory, type InterviewChangeRow } from '../database/interview-changes.ts'
 import {
   type EnhancedPromptRow,
@@ -17,6 +23,8 @@ import {
   findPromptsByInterviewIds,
 } from '../database/interview-prompts.ts'
 import { countInterviews, findInterviewsByIds, type InterviewStatus } from '../database/interviews.ts'
+import { findFactsByIds } from '../database/memory-facts.ts'
+import { findMessagesByIds } from '../database/messages.ts'
 import {
   countPlans,
   findLatestPlan,
@@ -128,6 +136,16 @@ export function createLoaders({
     interviewCount: each<{ userId: string; status: InterviewStatus | null }, number>(
       'interviewCount',
       ({ userId, status }) => countInterviews(db, userId, status),
+    ),
+    conversation: rowById('conversation', ids => findConversationsByIds(db, ids)),
+    memoryFact: rowById('memoryFact', ids => findFactsByIds(db, ids)),
+    message: rowById('message', ids => findMessagesByIds(db, ids)),
+    conversationBySession: each<{ userId: string; sessionId: string }, ConversationRow | null>(
+      'conversationBySession',
+      async ({ userId, sessionId }) => (await findConversationBySession(db, userId, sessionId)) ?? null,
+    ),
+    conversationCount: each<{ userId: string }, number>('conversationCount', ({ userId }) =>
+      countConversations(db, userId),
     ),
     planCount: each<PlanFilter & { userId: string }, number>('planCount', ({ userId, ...filter }) =>
       countPlans(db, userId, filter),

@@ -15,6 +15,10 @@ import './move-interview.ts'
 import './deliver-prompt.ts'
 import './interview-subscription.ts'
 import './operations.ts'
+import './conversation.ts'
+import './save-conversation.ts'
+import './memory.ts'
+import './send-message.ts'
 
 export const schema = builder.toSchema({ sortSchema: false })
 

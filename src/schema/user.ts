@@ -1,6 +1,6 @@
 import type { UserRow } from '../database/users.ts'
 import { builder } from './builder.ts'
-import { type Context, requireViewer } from './context.ts'
+import { type Context, findViewer, requireViewer } from './context.ts'
 
 export const User = builder.objectRef<UserRow>('User')
 
@@ -41,6 +41,6 @@ builder.queryField('viewer', t =>
     type: User,
     nullable: true,
     description: 'The signed-in user. Null when the request carries no token.',
-    resolve: (_root, _args, context) => context.viewer?.user ?? null,
+    resolve: (_root, _args, context) => findViewer(context)?.user ?? null,
   }),
 )

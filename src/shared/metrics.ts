@@ -125,6 +125,21 @@ export function createMetrics() {
       'Waits for a collection that timed out',
       ['collection_name'],
     ),
+    cacheConsistencyErrors: counter(
+      'cache_db_consistency_errors_total',
+      'Writes of the conversation cache that failed, and cached conversations that were not what they said',
+    ),
+    /** Registers `conversation_messages_held`, counted whenever it is asked for. */
+    observeHeldMessages(count: () => number) {
+      new Gauge({
+        name: 'conversation_messages_held',
+        help: 'Messages that were accepted while the database was away and are not saved yet',
+        registers,
+        collect() {
+          this.set(count())
+        },
+      })
+    },
     graphqlRequests: counter('graphql_requests_total', 'GraphQL operations', ['operation', 'outcome']),
     graphqlSeconds: histogram('graphql_request_seconds', 'Duration of a GraphQL operation', ['operation']),
     subscriptionsActive: gauge('graphql_subscriptions_active', 'Open subscriptions'),

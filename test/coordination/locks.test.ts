@@ -25,6 +25,7 @@ test('a collection that times out is counted under its name, and the figures sho
   const search = locks.collections.acquireRead('recipes', { timeoutMs: 10_000, operation: 'search' })
   expect(lockFigures(locks)).toEqual({
     memory: { waiting: 0, held: 0 },
+    memoryReads: { waiting: 0, held: 0 },
     collections: { waiting: 1, held: 1 },
   })
   await expect(
@@ -34,6 +35,7 @@ test('a collection that times out is counted under its name, and the figures sho
   ;(await search).release()
   expect(lockFigures(locks)).toEqual({
     memory: { waiting: 0, held: 0 },
+    memoryReads: { waiting: 0, held: 0 },
     collections: { waiting: 0, held: 0 },
   })
   expect(await metrics.registry.getSingleMetricAsString('collection_lock_timeout_total')).toContain(

@@ -104,7 +104,13 @@ test('the migrations make exactly what prisma/schema.prisma says, and what they 
   const added = left?.filter(line => !right?.includes(line))
   expect(right?.filter(line => !left?.includes(line))).toEqual([])
   expect(
-    added?.every(line => line.startsWith('check ') || line.startsWith('sequence instance_numbers')),
+    added?.every(
+      line =>
+        line.startsWith('check ') ||
+        line.startsWith('sequence instance_numbers') ||
+        // Prisma's schema language knows no partial index.
+        /^index .+ WHERE /.test(line),
+    ),
   ).toBe(true)
   expect(added?.length).toBeGreaterThan(0)
 })

@@ -60,9 +60,11 @@ describe('a prompt template', () => {
     expect(files.sort()).toEqual([
       'analysis.v1.md',
       'interview.v1.md',
+      'memory.v1.md',
       'menu.v1.md',
       'nutrition.v1.md',
       'repair.v1.md',
+      'reply.v1.md',
       'routine.v1.md',
     ])
   })

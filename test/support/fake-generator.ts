@@ -5,7 +5,9 @@ import type {
   Generator,
 } from '../../src/providers/generator.ts'
 import type { InterviewPromptDraft, InterviewPromptInput } from '../../src/providers/interview-prompt.ts'
+import type { ExchangeInput, FactDraft } from '../../src/providers/memory.ts'
 import type { PlanDraft, PlanInput, PreferenceConflict } from '../../src/providers/plan.ts'
+import type { ReplyContext, ReplyDraft, ReplyInput } from '../../src/providers/reply.ts'
 
 /** A generator whose calls the test sees, and answers as it likes. */
 export class FakeGenerator implements Generator {
@@ -19,6 +21,11 @@ export class FakeGenerator implements Generator {
   readonly promptCalls: InterviewPromptInput[] = []
   behavePrompt: (input: InterviewPromptInput, context: GenerationContext, call: number) => Promise<void> =
     async () => {}
+  readonly replyCalls: ReplyInput[] = []
+  behaveReply: (input: ReplyInput, context: ReplyContext, call: number) => Promise<void> = async () => {}
+  readonly exchanges: ExchangeInput[] = []
+  /** What an exchange teaches; throw to fail. */
+  learn: (input: ExchangeInput, context: GenerationContext) => Promise<FactDraft[]> = async () => []
 
   async generateAnalysis(input: AnalysisInput, context: GenerationContext): Promise<AnalysisDraft> {
     this.calls.push(input)
@@ -60,6 +67,22 @@ export class FakeGenerator implements Generator {
     const call = this.promptCalls.length
     await this.behavePrompt(input, context, call)
     return { text: `prompt ${call} about ${input.topic}`, metadata: { engine: 'fake' } }
+  }
+
+  async generateReply(input: ReplyInput, context: ReplyContext): Promise<ReplyDraft> {
+    this.replyCalls.push(input)
+    const call = this.replyCalls.length
+    await this.behaveReply(input, context, call)
+    return {
+      text: `reply ${call} to ${input.content}`,
+      factIds: input.facts.map(fact => fact.id),
+      documentIds: input.passages.map(passage => passage.documentId),
+    }
+  }
+
+  extractFacts(input: ExchangeInput, context: GenerationContext): Promise<FactDraft[]> {
+    this.exchanges.push(input)
+    return this.learn(input, context)
   }
 
   findPreferenceConflicts(): PreferenceConflict[] {

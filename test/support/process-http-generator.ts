@@ -9,7 +9,10 @@ import {
   type Generator,
 } from '../../src/providers/generator.ts'
 import type { InterviewPromptDraft, InterviewPromptInput } from '../../src/providers/interview-prompt.ts'
+import type { ExchangeInput, FactDraft } from '../../src/providers/memory.ts'
 import type { PlanDraft, PreferenceConflict } from '../../src/providers/plan.ts'
+import type { ReplyDraft, ReplyInput } from '../../src/providers/reply.ts'
+import { extractFacts } from '../../src/providers/rules/memory/extract-facts.ts'
 import type { ProviderLine, ProviderRequest } from './process-provider.ts'
 
 /**
@@ -53,6 +56,17 @@ export class HttpGenerator implements Generator {
 
   async generatePlan(): Promise<PlanDraft> {
     throw new GenerationError('This provider makes no plans.', { retryable: false })
+  }
+
+  /** Plain words are enough for a test, and cost no call. */
+  async extractFacts({ userMessage }: ExchangeInput): Promise<FactDraft[]> {
+    return extractFacts(userMessage)
+  }
+
+  async generateReply({ content }: ReplyInput, context: GenerationContext): Promise<ReplyDraft> {
+    const request = { instance: this.#instance, key: content, mode: 'INITIAL' as const, points: 0 }
+    const { summary } = await this.#ask(request, context)
+    return { text: summary, factIds: [], documentIds: [] }
   }
 
   findPreferenceConflicts(): PreferenceConflict[] {

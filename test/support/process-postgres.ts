@@ -1,7 +1,10 @@
+import { execFile } from 'node:child_process'
 import { chmod, mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import pg from 'pg'
+import { onTestFinished } from 'vitest'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded-postgres.ts'
 import { filesOf } from '../../src/database/embedded-postgres-cluster.ts'
 import { identifyProcess, readPidFile } from '../../src/database/embedded-postgres-postmaster.ts'
@@ -18,11 +21,14 @@ export interface OwnPostgres {
    * them, SIGKILL leaves everything as it is.
    */
   stop(signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL'): Promise<void>
+  /** SIGSTOP for the server and every session of it: connections stay, and nobody answers. */
+  freeze(): Promise<{ resume(): void }>
   /** On the same port, with the same data. */
   start(): Promise<void>
   remove(): Promise<void>
 }
 
+const run = promisify(execFile)
 const TEMPLATE = 'tributary_template'
 
 export async function startOwnPostgres(): Promise<OwnPostgres> {
@@ -72,6 +78,30 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
       await until(async () => (await identifyProcess(pidFile.pid, dir)) === 'none', {
         what: 'PostgreSQL to be gone',
       })
+    },
+    async freeze() {
+      const dir = await realpath(filesOf(options.dataDir).cluster)
+      const pidFile = await readPidFile(dir)
+      if (pidFile === null || pidFile === 'empty') throw new Error('the server does not run')
+      const { stdout } = await run('ps', ['-o', 'pid=', '--ppid', String(pidFile.pid)])
+      const pids = [pidFile.pid, ...stdout.split('\n').map(Number).filter(Boolean)]
+      const signal = (name: 'SIGSTOP' | 'SIGCONT') => {
+        for (const pid of pids) {
+          try {
+            process.kill(pid, name)
+          } catch {
+            // A session that has just ended.
+          }
+        }
+      }
+      signal('SIGSTOP')
+      let frozen = true
+      const resume = () => {
+        if (frozen) signal('SIGCONT')
+        frozen = false
+      }
+      onTestFinished(resume)
+      return { resume }
     },
     async start() {
       const server = await startEmbeddedPostgres(options)

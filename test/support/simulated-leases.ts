@@ -138,6 +138,7 @@ export class SimulatedStore {
       id: runId,
       state: 'RUNNING',
       epoch,
+      text: null,
       inputRevision: null,
       startedAt: new Date(nowMs),
       finishedAt: null,

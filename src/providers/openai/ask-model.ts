@@ -31,12 +31,15 @@ export interface Asking {
   persist: <T>(call: (signal: AbortSignal) => Promise<T>) => Promise<T>
   onUsage: (usage: TokenUsage) => void
   onRepair: () => void
+  /** Told what of an answer has come so far. */
+  onContent?: (content: string) => void
   context: GenerationContext
 }
 
 /** Of an invalid answer, what the model is shown again. */
 const SHOWN_CHARACTERS = 40_000
 const SHOWN_PROBLEMS = 20
+const MOST_READ_ALONG = 50_000
 /** What characters can move; the rest is for reading them. */
 const MOST_PROGRESS = 0.95
 
@@ -79,10 +82,13 @@ async function exchangeOnce<Answer>(
   { name, expectedCharacters }: Question<Answer>,
   schema: ReturnType<typeof strictJsonSchema>,
   messages: readonly ChatMessage[],
-  { client, persist, onUsage, context }: Asking,
+  { client, persist, onUsage, onContent, context }: Asking,
 ): Promise<Completion> {
-  const onText = (characters: number) =>
+  const onText = (characters: number, content: () => string) => {
     context.reportProgress(MOST_PROGRESS * Math.min(1, characters / expectedCharacters))
+    // Nobody reads along in an answer that is longer than that.
+    if (onContent && characters <= MOST_READ_ALONG) onContent(content())
+  }
   const completion = await persist(signal =>
     client.complete({ messages, format: { name, schema } }, { signal, onText }),
   )

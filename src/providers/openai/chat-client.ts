@@ -71,7 +71,7 @@ export class ChatClient {
   /** @throws ProviderFailure, or the signal's reason when it aborts; the connection is closed then. */
   async complete(
     request: ChatRequest,
-    context: { signal: AbortSignal; onText: (characters: number) => void },
+    context: { signal: AbortSignal; onText: (characters: number, content: () => string) => void },
   ): Promise<Completion> {
     if (!this.#streams) return this.#send(request, false, context)
     try {
@@ -87,7 +87,7 @@ export class ChatClient {
   async #send(
     { messages, format }: ChatRequest,
     streamed: boolean,
-    { signal, onText }: { signal: AbortSignal; onText: (characters: number) => void },
+    { signal, onText }: { signal: AbortSignal; onText: (characters: number, content: () => string) => void },
   ): Promise<Completion> {
     const client = this.#client
     const body = {

@@ -4,11 +4,15 @@ import type { JsonValue } from '../../shared/json.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { AnalysisDraft, AnalysisInput, GenerationContext, Generator } from '../generator.ts'
 import type { InterviewPromptDraft, InterviewPromptInput } from '../interview-prompt.ts'
+import type { ExchangeInput, FactDraft } from '../memory.ts'
 import type { PlanDraft, PlanInput, PlanKind } from '../plan.ts'
+import type { ReplyContext, ReplyDraft, ReplyInput } from '../reply.ts'
 import { analysisDraft, analysisQuestion, loadAnalysisPrompt } from './analysis-question.ts'
+import { storable } from './answer-text.ts'
 import { askModel, type Question, type Reply } from './ask-model.ts'
 import { ChatClient } from './chat-client.ts'
 import { interviewPromptDraft, interviewQuestion, loadInterviewPrompt } from './interview-question.ts'
+import { factDrafts, loadMemoryPrompt, memoryQuestion } from './memory-question.ts'
 import { type CallPolicy, callPersistently, longestCallMs } from './persistent-call.ts'
 import {
   loadPlanPrompts,
@@ -20,10 +24,17 @@ import {
 } from './plan-question.ts'
 import { findNumericConflicts } from './preference-conflicts.ts'
 import { loadMessage } from './prompt-template.ts'
+import { ProviderFailure } from './provider-failure.ts'
 import type { AnswerLimits } from './read-answer.ts'
+import { loadReplyPrompt, replyDraft, replyQuestion, replySoFar } from './reply-question.ts'
 
 /** As the metrics name what is generated. */
-export type OpenAiKind = 'BEHAVIOR_ANALYSIS' | `${PlanKind}_PLAN` | 'INTERVIEW_PROMPT'
+export type OpenAiKind =
+  | 'BEHAVIOR_ANALYSIS'
+  | `${PlanKind}_PLAN`
+  | 'INTERVIEW_PROMPT'
+  | 'CONVERSATION_REPLY'
+  | 'MEMORY_EXTRACTION'
 
 export interface OpenAiGeneratorOptions {
   /** Ends in /v1. */
@@ -68,6 +79,8 @@ export function createOpenAiGenerator(options: OpenAiGeneratorOptions): Generato
     analysis: loadAnalysisPrompt(),
     plans: loadPlanPrompts(),
     interview: loadInterviewPrompt(),
+    reply: loadReplyPrompt(),
+    memory: loadMemoryPrompt(),
     repair: loadMessage('repair.v1', ['problems']),
   }
   const client = new ChatClient({
@@ -96,6 +109,7 @@ export function createOpenAiGenerator(options: OpenAiGeneratorOptions): Generato
     kind: OpenAiKind,
     question: Question<Answer>,
     context: GenerationContext,
+    onContent?: (content: string) => void,
   ): Promise<Reply<Answer>> {
     const breaker = breakerOf(kind)
     const log = logger.child({ kind })
@@ -103,6 +117,7 @@ export function createOpenAiGenerator(options: OpenAiGeneratorOptions): Generato
       client,
       repair: prompts.repair,
       context,
+      ...(onContent && { onContent }),
       persist: call =>
         callPersistently(call, context.signal, { policy, breaker, clock, random, logger: log }),
       onUsage: ({ input, output }) => {
@@ -176,6 +191,23 @@ export function createOpenAiGenerator(options: OpenAiGeneratorOptions): Generato
       const reply = await ask('INTERVIEW_PROMPT', interviewQuestion(prompts.interview, input), context)
       context.reportProgress(1)
       return interviewPromptDraft(reply.answer, provenance(prompts.interview.name, reply))
+    },
+
+    async generateReply(input: ReplyInput, context: ReplyContext): Promise<ReplyDraft> {
+      const question = replyQuestion(prompts.reply, input)
+      const reply = await ask('CONVERSATION_REPLY', question, context, content => {
+        const text = replySoFar(content)
+        if (text !== undefined) context.reportText(storable(text))
+      })
+      const draft = replyDraft(reply.answer, input)
+      if (draft.text.trim() === '') throw new ProviderFailure('empty')
+      return draft
+    },
+
+    async extractFacts(input: ExchangeInput, context: GenerationContext): Promise<FactDraft[]> {
+      return factDrafts(
+        (await ask('MEMORY_EXTRACTION', memoryQuestion(prompts.memory, input), context)).answer,
+      )
     },
 
     findPreferenceConflicts: ({ kind, preferences }) => findNumericConflicts(kind, preferences),

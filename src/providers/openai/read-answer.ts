@@ -37,8 +37,8 @@ export async function readAnswer(
     client: OpenAI
     limits: AnswerLimits
     signal: AbortSignal
-    /** Told how many characters have come so far. */
-    onText: (characters: number) => void
+    /** Told how many characters have come so far, and which. */
+    onText: (characters: number, content: () => string) => void
   },
 ): Promise<Completion> {
   const { limits, signal } = reading
@@ -126,7 +126,7 @@ async function readEvents(
     parts.push(content)
     characters += content.length
     if (characters > limits.answerBytes) throw new ProviderFailure('oversized')
-    onText(characters)
+    onText(characters, () => parts.join(''))
   }
   if (refused) throw new ProviderFailure('declined')
   return { ...completion, content: parts.join('') }

@@ -16,11 +16,13 @@ import { type AnalysedMetric, confidenceOf, type Finding, findAll } from './find
 import { drawInsights, kindOf, recommendRecording, type WeighedInsight } from './insights.ts'
 import { generateInterviewPrompt } from './interview-prompt.ts'
 import { tellLeftOut } from './left-out.ts'
+import { createRulesMemory } from './memory/extract-facts.ts'
 import { findMetricEntry } from './metric-catalogue.ts'
 import { metricResult } from './metric-result.ts'
 import { nextStepsFor } from './next-steps.ts'
 import { createRulesPlans } from './plans/rules-plans.ts'
 import { measureRecording } from './recording.ts'
+import { createRulesReplies } from './replies/reply-by-extraction.ts'
 import { summarise } from './summary.ts'
 import { dayMs, utcDayOf } from './utc-day.ts'
 
@@ -32,7 +34,14 @@ const progressAt = { sortedOut: 0.1, analysed: 0.9, done: 1 }
  * same output, whatever the order of the points; no clock but the window's, no chance.
  */
 export function createRulesGenerator(): Generator {
-  return { name: 'rules', generateAnalysis, generateInterviewPrompt, ...createRulesPlans() }
+  return {
+    name: 'rules',
+    generateAnalysis,
+    generateInterviewPrompt,
+    ...createRulesPlans(),
+    ...createRulesMemory(),
+    ...createRulesReplies(),
+  }
 }
 
 async function generateAnalysis(input: AnalysisInput, context: GenerationContext): Promise<AnalysisDraft> {
