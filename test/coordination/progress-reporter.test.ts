@@ -12,7 +12,7 @@ function setUp() {
   const reporter = createProgressReporter({
     clock,
     logger: createLogger({ level: 'silent', format: 'json' }),
-    write(progress) {
+    write({ progress }) {
       const { promise, resolve, reject } = Promise.withResolvers<void>()
       writes.push({
         progress,
