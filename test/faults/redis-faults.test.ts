@@ -30,7 +30,8 @@ function listeners(redis: RedisServer, count: number): Promise<void> {
     () =>
       withRedis(redis, async client => {
         const clients = String(await client.client('LIST', 'TYPE', 'PUBSUB'))
-        return clients.split('\n').filter(line => line.includes('name=tributary')).length === count
+        // For runs, and for prompts.
+        return clients.split('\n').filter(line => line.includes('name=tributary')).length === 2 * count
       }),
     { what: `${count} instances to listen to Redis` },
   )
