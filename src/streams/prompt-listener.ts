@@ -272,7 +272,8 @@ export class PromptListener {
         return { ...round, left: [...open] }
       }
     }
-    let touchedAtMs = clock.nowMs()
+    // Together they may have waited for a lock before.
+    let touchedAtMs = Number.NEGATIVE_INFINITY
     for (const [index, one] of open.entries()) {
       if (this.#closing.signal.aborted) return { ...round, left: [...round.left, ...open.slice(index)] }
       // Each may wait for a lock; nobody shall think meanwhile that we are gone.
