@@ -3,7 +3,7 @@ import { createServer as createHttpServer } from 'node:http'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
-import { describe, expect, inject, onTestFinished, test } from 'vitest'
+import { describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { readConfig } from '../../src/config.ts'
 import { filesOf } from '../../src/database/embedded-postgres-cluster.ts'
 import { acquireFileLock } from '../../src/database/embedded-postgres-lock.ts'
@@ -15,6 +15,9 @@ import { freePort, type MainProcess, makeTemporaryFolder, startMain } from '../s
 import { createTestDatabase } from '../support/test-database.ts'
 import { TEST_SECRET } from '../support/test-gateway.ts'
 import { until } from '../support/until.ts'
+
+// Each starts a process or several, and some create a database's data.
+vi.setConfig({ testTimeout: 150_000 })
 
 async function answers(
   gateway: MainProcess,
@@ -28,6 +31,7 @@ async function answers(
 async function listens(gateway: MainProcess): Promise<void> {
   await until(async () => gateway.end !== undefined || (await answers(gateway, '/health/live')) !== null, {
     what: 'the gateway to listen',
+    deadlineMs: 45_000,
   })
 }
 
@@ -53,9 +57,7 @@ test('it is alive and not ready from the first moment, while its database is sti
     body: { errors: [{ extensions: { code: 'UNAVAILABLE', retryAfterMs: 1000 } }] },
   })
   letGo()
-  await until(async () => (await answers(gateway, '/health/ready'))?.status === 200, {
-    what: 'the gateway to be ready',
-  })
+  await gateway.ready()
   expect((await answers(gateway, '/graphql?query={__typename}'))?.body).toEqual({
     data: { __typename: 'Query' },
   })
@@ -85,7 +87,7 @@ test('a SIGTERM while the data are created leaves none of them half done', async
         if ((await readdir(join(dataDir, name)).catch((): string[] => [])).includes('global')) return true
       return false
     },
-    { what: 'initdb to be under way' },
+    { what: 'initdb to be under way', deadlineMs: 45_000 },
   )
   gateway.kill('SIGTERM')
   await gateway.gone
@@ -102,9 +104,7 @@ test.skipIf(process.geteuid?.() !== 0)(
     const [, , uid, gid] = (/^daemon:.*$/m.exec(passwd)?.[0] ?? '').split(':').map(Number)
     await chown(folder, uid ?? 0, gid ?? 0)
     const gateway = await startMain({ DATA_DIR: join(folder, 'clone/.data') })
-    await until(async () => (await answers(gateway, '/health/ready'))?.status === 200, {
-      what: 'the gateway to be ready',
-    })
+    await gateway.ready()
     const made = await readdir(folder, { recursive: true })
     expect(made).toEqual(
       expect.arrayContaining(['clone/.data/jwt-secret', 'clone/.data/postgres/PG_VERSION']),
@@ -140,7 +140,7 @@ test('a SIGTERM while it connects to a database that does not answer ends it at 
     DATABASE_URL: `postgresql://user:word@127.0.0.1:${silent.port}/none`,
     JWT_SECRET: TEST_SECRET,
   })
-  await until(() => silent.connections() > 0, { what: 'the gateway to connect' })
+  await until(() => silent.connections() > 0, { what: 'the gateway to connect', deadlineMs: 45_000 })
   expect(await answers(gateway, '/health/live')).toMatchObject({ status: 200 })
   expect(await answers(gateway, '/health/ready')).toEqual(STARTING)
   const askedAtMs = performance.now()

@@ -9,9 +9,7 @@ const DRAIN_MS = 120_000
 async function startReady(settings: Record<string, string> = {}): Promise<MainProcess> {
   const DATABASE_URL = inject('postgresUrl')
   const gateway = await startMain({ DATABASE_URL, JWT_SECRET: TEST_SECRET, ...settings })
-  await until(async () => (await fetch(`${gateway.url}/health/ready`).catch(() => null))?.status === 200, {
-    what: 'the gateway to be ready',
-  })
+  await gateway.ready()
   return gateway
 }
 

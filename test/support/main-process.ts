@@ -5,7 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFailed, onTestFinished } from 'vitest'
+import { until } from './until.ts'
 
+/** Two cores may be starting nine processes, and creating data. */
+const START_DEADLINE_MS = 45_000
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 /** The Node of the project, whichever one runs the tests. */
 const NODE = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.url))
@@ -18,6 +21,8 @@ export interface MainProcess {
   readonly end: { code: number | null; signal: NodeJS.Signals | null } | undefined
   readonly gone: Promise<void>
   kill(signal: NodeJS.Signals): void
+  /** Waits until it may take traffic; one that has ended never will. */
+  ready(): Promise<void>
 }
 
 /** `npm start` as an operator has it: the real `src/main.ts` with these settings and no others, on a port of its own. */
@@ -43,9 +48,10 @@ export async function startMain(settings: Record<string, string>): Promise<MainP
     child.kill('SIGTERM')
     await gone
   })
+  const url = `http://127.0.0.1:${port}`
   return {
     pid: child.pid ?? 0,
-    url: `http://127.0.0.1:${port}`,
+    url,
     get output() {
       return output
     },
@@ -54,6 +60,14 @@ export async function startMain(settings: Record<string, string>): Promise<MainP
     },
     gone,
     kill: signal => void child.kill(signal),
+    async ready() {
+      const isReady = async () => (await fetch(`${url}/health/ready`).catch(() => null))?.status === 200
+      await until(async () => end !== undefined || (await isReady()), {
+        what: 'the gateway to be ready',
+        deadlineMs: START_DEADLINE_MS,
+      })
+      if (end !== undefined) throw new Error(`the gateway has ended with ${end.code ?? end.signal}`)
+    },
   }
 }
 
