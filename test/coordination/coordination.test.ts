@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import { afterEach, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { type Coordination, createCoordination } from '../../src/coordination/coordination.ts'
 import { LeaseKeeper } from '../../src/coordination/lease-keeper.ts'
+import type { RunSpec } from '../../src/coordination/run-once.ts'
 import { RunWatch } from '../../src/coordination/run-watch.ts'
 import { createDatabaseClient } from '../../src/database/client.ts'
 import { RUN_CHANNEL } from '../../src/database/leases.ts'
@@ -34,13 +35,14 @@ async function start(redisUrl?: string) {
     ...{ logger, metrics },
   })
   onTestFinished(() => client.close())
+  const transaction = createRunTransaction(client, { logger, metrics })
   const coordination = await createCoordination({
     config: { coordination: 'distributed', leaseTtlMs: 60_000, generationTimeoutMs: 60_000, redisUrl },
     ...{ databaseUrl: database.url, client, clock: systemClock, logger, metrics },
-    transaction: createRunTransaction(client, { logger, metrics }),
+    transaction,
   })
   onTestFinished(() => coordination.close())
-  return { coordination, database, wake, wakeAll, renew }
+  return { coordination, database, transaction, wake, wakeAll, renew }
 }
 
 const isConnected = (coordination: Coordination, connected: boolean) =>
@@ -93,4 +95,26 @@ test('a message on Redis wakes those who watch the run, and after its return eve
   await redis.restart()
   await isTold()
   expect(wakeAll).toHaveBeenCalled()
+})
+
+test('a run that is begun inside a transaction fails instead of calling its provider', async () => {
+  const { coordination, database, transaction } = await start()
+  const [user] = await database.query<{ id: string }>(
+    "INSERT INTO users (issuer, subject, email) VALUES ('test', 'ada', 'ada@example.com') RETURNING id",
+  )
+  const generate = vi.fn(async () => 'draft')
+  const spec: RunSpec<string, string, string> = {
+    subject: { key: 'k', kind: 'BEHAVIOR_ANALYSIS', userId: user?.id ?? '', archetype: null },
+    find: async () => ({ type: 'wanted', needsRevision: 0 }),
+    findAgain: async () => undefined,
+    collect: async () => ({ inputs: 'inputs', inputRevision: 0 }),
+    generate,
+    store: () => async () => randomUUID(),
+    load: async id => id,
+  }
+  const request = () => coordination.runOnce.request(spec, { joinsAnyRun: true, waitMs: null })
+  expect(await transaction('careless', request)).toMatchObject({ type: 'failed', retryable: false })
+  expect(generate).not.toHaveBeenCalled()
+  expect(await request()).toMatchObject({ type: 'result', source: 'FRESH' })
+  expect(generate).toHaveBeenCalledTimes(1)
 })

@@ -32,9 +32,9 @@ function setUp() {
   return { time, clock, writes, written, ...reporter }
 }
 
-test('writes the newest progress once an interval, however often it is told', async () => {
+test('writes the highest progress once an interval, however often and in whatever order it is told', async () => {
   const { time, writes, written, report } = setUp()
-  for (const progress of [0.1, 0.2, 0.3]) report(progress)
+  for (const progress of [0.1, 0.3, 0.2, Number.NaN]) report(progress)
   expect(written()).toEqual([])
   await time.pass(INTERVAL_MS)
   expect(written()).toEqual([0.3])

@@ -130,4 +130,10 @@ test('knows for how long it has not seen its runs, be it that reads fail or that
   late.stop()
   await time.pass(1000)
   expect(watch.blindMs).toBe(0)
+  // Also where the last read of those before has failed only when they had gone.
+  listen('a').stop()
+  await read(4).fail()
+  await time.pass(1000)
+  listen('a')
+  expect(watch.blindMs).toBe(0)
 })
