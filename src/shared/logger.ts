@@ -1,4 +1,4 @@
-import { type DestinationStream, type Logger, pino } from 'pino'
+import { type DestinationStream, type Logger, pino, stdSerializers } from 'pino'
 import { PinoPretty } from 'pino-pretty'
 
 export type { Logger }
@@ -36,7 +36,17 @@ export function createLogger(options: {
       : options.destination
   const settings = {
     level: options.level,
+    serializers: { err: describeError },
     redact: { paths: SECRET_KEYS.flatMap(key => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' },
   }
   return destination ? pino(settings, destination) : pino(settings)
+}
+
+/** An error without the connection that its driver hangs on it, with every statement that ran there. */
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const { client: _, ...described } = stdSerializers.err(error) as ReturnType<typeof stdSerializers.err> & {
+    client?: unknown
+  }
+  return described
 }
