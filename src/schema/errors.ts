@@ -62,6 +62,18 @@ export function notFound(what: string): ExpectedError<'NotFoundError'> {
   return { __typename: 'NotFoundError', code: 'NOT_FOUND', message }
 }
 
+export interface Conflict extends ExpectedError<'ConflictError'> {
+  currentVersion: number | null
+}
+export const ConflictError = builder.objectRef<Conflict>('ConflictError').implement({
+  interfaces: [ErrorInterface],
+  fields: t => ({ currentVersion: t.exposeInt('currentVersion', { nullable: true }) }),
+})
+export function conflict(currentVersion: number): Conflict {
+  const message = `It has been written since: its version is now ${currentVersion}. Read it again and decide anew.`
+  return { __typename: 'ConflictError', code: 'CONFLICT', message, currentVersion }
+}
+
 export const IdempotencyKeyReusedError = builder
   .objectRef<ExpectedError<'IdempotencyKeyReusedError'>>('IdempotencyKeyReusedError')
   .implement({ interfaces: [ErrorInterface] })

@@ -25,6 +25,7 @@ import {
   type PlanFilter,
   type PlanRow,
 } from '../database/plans.ts'
+import { getVersionedPreferences, type VersionedPreferences } from '../database/preferences.ts'
 import { findTrackingByUserIds, type TrackingRow } from '../database/tracking.ts'
 import { findUsersByIds } from '../database/users.ts'
 import type { Archetype } from '../shared/archetype.ts'
@@ -128,6 +129,10 @@ export function createLoaders({
       'interviewCount',
       ({ userId, status }) => countInterviews(db, userId, status),
     ),
+    preferencesByUser: new DataLoader<string, VersionedPreferences>(async ids => {
+      observe('preferencesByUser', ids.length)
+      return getVersionedPreferences(db, ids)
+    }),
     planCount: each<PlanFilter & { userId: string }, number>('planCount', ({ userId, ...filter }) =>
       countPlans(db, userId, filter),
     ),

@@ -15,6 +15,7 @@ import './move-interview.ts'
 import './deliver-prompt.ts'
 import './interview-subscription.ts'
 import './operations.ts'
+import './preferences.ts'
 
 export const schema = builder.toSchema({ sortSchema: false })
 

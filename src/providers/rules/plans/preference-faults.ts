@@ -5,8 +5,8 @@ import { macroNames, macroPreferences, macroTexts } from './nutrition-targets.ts
 
 /** Beyond these a plan would be dangerous, or no plan of meals any more. */
 export const calorieBounds = { from: 800, to: 6_000 }
-const mostMeals = 8
-const mostSnacks = 8
+export const mostMeals = 8
+export const mostSnacks = 8
 
 /**
  * What is wrong with preferences each by itself, before they are held against dishes; and the preferences with those
