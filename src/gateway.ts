@@ -29,6 +29,7 @@ import type { Services } from './schema/context.ts'
 import { type Clock, systemClock } from './shared/clock.ts'
 import type { Logger } from './shared/logger.ts'
 import type { Metrics } from './shared/metrics.ts'
+import type { SealingKeys } from './shared/sealing-keys.ts'
 import { PromptListener } from './streams/prompt-listener.ts'
 
 export interface GatewayOptions {
@@ -36,6 +37,8 @@ export interface GatewayOptions {
   databaseUrl: string
   /** HS256; undefined where keys come from an address. */
   jwtSecret: string | undefined
+  /** Seal the tokens of connected accounts. */
+  sealingKeys: SealingKeys
   generator: Generator
   logger: Logger
   metrics: Metrics
@@ -187,6 +190,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         now,
         metrics,
       }),
+      sealingKeys: options.sealingKeys,
       dataPointThreshold: config.dataPointThreshold,
       now,
       logger,

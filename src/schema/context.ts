@@ -14,6 +14,7 @@ import type { GeneratePlan } from '../domain/plans/generate-plan.ts'
 import type { Role, Viewer } from '../domain/users/resolve-user.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
+import type { SealingKeys } from '../shared/sealing-keys.ts'
 import type { Loaders } from './loaders.ts'
 
 /** What all requests share. */
@@ -29,6 +30,7 @@ export interface Services {
   readonly deliverPrompts: DeliverPrompts
   readonly interviewFeed: ChangeFeed<InterviewChangeRow>
   readonly runConsistencyCheck: RunConsistencyCheck
+  readonly sealingKeys: SealingKeys
   readonly dataPointThreshold: number
   readonly now: () => Date
   readonly logger: Logger

@@ -16,6 +16,8 @@ import './deliver-prompt.ts'
 import './interview-subscription.ts'
 import './operations.ts'
 import './preferences.ts'
+import './stats.ts'
+import './account.ts'
 
 export const schema = builder.toSchema({ sortSchema: false })
 
