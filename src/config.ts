@@ -25,6 +25,8 @@ export interface Config {
   }
   /** 32 bytes each, base64. The first seals, all open. Absent: made up and kept in `dataDir`. */
   readonly encryptionKeys: readonly string[] | undefined
+  /** Absent: mails are written under `dataDir`. */
+  readonly mailUrl: string | undefined
   readonly generator: 'rules' | 'openai'
   /** Set with `generator: 'openai'`. */
   readonly openai:
@@ -100,6 +102,7 @@ const Environment = z.object({
       'expected 32 bytes as base64; of several, with commas, the first seals',
     )
     .optional(),
+  MAIL_URL: urlOf(['smtp:', 'smtps:']).optional(),
   GENERATOR: z.enum(['rules', 'openai'], 'expected rules or openai').default('rules'),
   OPENAI_BASE_URL: urlOf(['https:', 'http:']).optional(),
   OPENAI_API_KEY: z.string().optional(),
@@ -176,6 +179,7 @@ export function readConfig(
       audience: env.JWT_AUDIENCE,
     },
     encryptionKeys: env.ENCRYPTION_KEY,
+    mailUrl: env.MAIL_URL,
     generator: env.GENERATOR,
     openai:
       env.GENERATOR === 'openai'

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { Config } from './config.ts'
 import { createCoordination } from './coordination/coordination.ts'
 import { createJobs } from './coordination/jobs.ts'
@@ -12,6 +13,8 @@ import { findPassages } from './domain/interviews/find-passages.ts'
 import { startInterviews } from './domain/interviews/interviews.ts'
 import { RunConsistencyCheck } from './domain/operations/run-consistency-check.ts'
 import { GeneratePlan } from './domain/plans/generate-plan.ts'
+import { SIGN_IN_MAIL_QUEUE } from './domain/sign-in/parts.ts'
+import { startSignIn } from './domain/sign-in/sign-in.ts'
 import { createGraphqlServer } from './http/graphql-server.ts'
 import {
   coordinationHealth,
@@ -21,8 +24,9 @@ import {
   recentAnalysisHealth,
 } from './http/health.ts'
 import { type HttpServer, listen } from './http/http-server.ts'
-import { createDevelopmentToken, createVerifyToken } from './http/token.ts'
+import { createDevelopmentToken, createSignAccessToken, createVerifyToken } from './http/token.ts'
 import type { Generator } from './providers/generator.ts'
+import { createFileMailer, createSmtpMailer } from './providers/mailer.ts'
 import { connectRedis } from './redis/client.ts'
 import { appendEvents } from './redis/event-stream.ts'
 import type { Services } from './schema/context.ts'
@@ -56,7 +60,7 @@ export interface Gateway {
 
 const MS_PER_MINUTE = 60_000
 /** Every queue of durable jobs, named by the use case that works on it. */
-const jobQueues = [INTERVIEW_PROMPT_QUEUE]
+const jobQueues = [INTERVIEW_PROMPT_QUEUE, SIGN_IN_MAIL_QUEUE]
 
 /** One instance. Several in one process share nothing but what their settings name. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
@@ -171,6 +175,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
           })
     promptListener?.start()
     owners.push(async () => promptListener?.close())
+    const tokens = { ...config.jwt, secret: options.jwtSecret }
+    const signIn =
+      tokens.secret === undefined
+        ? undefined
+        : await startSignIn({
+            db: client,
+            transaction,
+            jobs,
+            mailer: config.mailUrl
+              ? createSmtpMailer(config.mailUrl)
+              : createFileMailer(join(config.dataDir, 'mail')),
+            signAccessToken: createSignAccessToken({ ...tokens, secret: tokens.secret }),
+            clock,
+            logger,
+          })
+    owners.push(async () => signIn?.close())
     const services: Services = {
       db: client,
       transaction,
@@ -191,6 +211,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         metrics,
       }),
       sealingKeys: options.sealingKeys,
+      signIn,
       dataPointThreshold: config.dataPointThreshold,
       now,
       logger,
@@ -205,7 +226,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       })
     reports['/api/health/recent-analysis'] = () => recentAnalysisHealth(client, rules.recentWindowMs)
 
-    const tokens = { ...config.jwt, secret: options.jwtSecret }
     const developmentToken =
       config.production || options.jwtSecret === undefined
         ? undefined

@@ -18,6 +18,8 @@ export interface ServerContext {
   requestId: string
   /** `Bearer …`, from the header or from connection_init. */
   authorization: string | undefined
+  /** The address that attempts are counted for. */
+  client: string
 }
 
 export type GraphqlServer = ReturnType<typeof createGraphqlServer>
@@ -61,6 +63,7 @@ export function createGraphqlServer(options: {
       return {
         services,
         requestId: initial.requestId,
+        client: initial.client,
         ...(await authenticate(initial.authorization)),
         ...(initial.request?.signal && { signal: initial.request.signal }),
         ...(lastEventId && { lastEventId }),
@@ -86,7 +89,9 @@ export function createGraphqlServer(options: {
     try {
       if (!token) throw new TokenError('The authorization is malformed: expected Bearer <token>.')
       const { principal, expiresAt }: VerifiedToken = await verifyToken(token)
-      return { viewer: await resolveUser(services.db, principal), tokenExpiresAt: expiresAt }
+      const viewer = await resolveUser(services.db, principal)
+      if (!viewer) throw new TokenError('The session of this token has ended: log in.')
+      return { viewer, tokenExpiresAt: expiresAt }
     } catch (error) {
       if (!(error instanceof TokenError)) throw error
       throw new GraphQLError(error.message, {

@@ -11,6 +11,7 @@ import type { DeliverPrompts } from '../domain/interviews/deliver-prompts.ts'
 import type { MoveInterview } from '../domain/interviews/move-interview.ts'
 import type { RunConsistencyCheck } from '../domain/operations/run-consistency-check.ts'
 import type { GeneratePlan } from '../domain/plans/generate-plan.ts'
+import type { SignInParts } from '../domain/sign-in/parts.ts'
 import type { Role, Viewer } from '../domain/users/resolve-user.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
@@ -31,6 +32,8 @@ export interface Services {
   readonly interviewFeed: ChangeFeed<InterviewChangeRow>
   readonly runConsistencyCheck: RunConsistencyCheck
   readonly sealingKeys: SealingKeys
+  /** Undefined where tokens are signed by somebody else. */
+  readonly signIn: SignInParts | undefined
   readonly dataPointThreshold: number
   readonly now: () => Date
   readonly logger: Logger
@@ -42,6 +45,8 @@ export interface Context {
   readonly services: Services
   readonly requestId: string
   readonly viewer: Viewer | null
+  /** The address that attempts are counted for. */
+  readonly client: string
   readonly tokenExpiresAt?: Date
   /** Aborts when the client leaves. */
   readonly signal?: AbortSignal
@@ -66,6 +71,20 @@ export function requireRole(context: Context, role: Role): Viewer {
   const viewer = requireViewer(context)
   if (viewer.roles.includes(role)) return viewer
   throw new GraphQLError(`This needs the role ${role}.`, { extensions: { code: 'FORBIDDEN' } })
+}
+
+/** @throws GraphQLError UNAVAILABLE where somebody else signs the tokens. */
+export function requireSignIn({ services }: Context): SignInParts {
+  if (services.signIn) return services.signIn
+  throw new GraphQLError('Users of this gateway sign in elsewhere: it only verifies the tokens of others.', {
+    extensions: { code: 'UNAVAILABLE' },
+  })
+}
+
+export function rateLimited(retryAfterMs: number): GraphQLError {
+  return new GraphQLError('That was tried too often; try again later.', {
+    extensions: { code: 'RATE_LIMITED', retryAfterMs, http: { status: 429 } },
+  })
 }
 
 export function badUserInput(message: string): GraphQLError {

@@ -74,6 +74,29 @@ export function conflict(currentVersion: number): Conflict {
   return { __typename: 'ConflictError', code: 'CONFLICT', message, currentVersion }
 }
 
+export const CredentialsRejectedError = builder
+  .objectRef<ExpectedError<'CredentialsRejectedError'>>('CredentialsRejectedError')
+  .implement({ interfaces: [ErrorInterface] })
+export function credentialsRejected(): ExpectedError<'CredentialsRejectedError'> {
+  const message = 'The address and the password do not fit each other.'
+  return { __typename: 'CredentialsRejectedError', code: 'CREDENTIALS_REJECTED', message }
+}
+
+export const EmailTakenError = builder
+  .objectRef<ExpectedError<'EmailTakenError'>>('EmailTakenError')
+  .implement({ interfaces: [ErrorInterface] })
+export function emailTaken(): ExpectedError<'EmailTakenError'> {
+  const message = 'Somebody has registered with this address: log in, or reset the password.'
+  return { __typename: 'EmailTakenError', code: 'EMAIL_TAKEN', message }
+}
+
+export const TokenRejectedError = builder
+  .objectRef<ExpectedError<'TokenRejectedError'>>('TokenRejectedError')
+  .implement({ interfaces: [ErrorInterface] })
+export function tokenRejected(message: string): ExpectedError<'TokenRejectedError'> {
+  return { __typename: 'TokenRejectedError', code: 'TOKEN_REJECTED', message }
+}
+
 export const IdempotencyKeyReusedError = builder
   .objectRef<ExpectedError<'IdempotencyKeyReusedError'>>('IdempotencyKeyReusedError')
   .implement({ interfaces: [ErrorInterface] })

@@ -18,6 +18,8 @@ import './operations.ts'
 import './preferences.ts'
 import './stats.ts'
 import './account.ts'
+import './registration.ts'
+import './session.ts'
 
 export const schema = builder.toSchema({ sortSchema: false })
 

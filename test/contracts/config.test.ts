@@ -14,6 +14,7 @@ test('defaults are those of the contract', () => {
     redisUrl: undefined,
     jwt: { secret: undefined, jwksUrl: undefined, issuer: undefined, audience: undefined },
     encryptionKeys: undefined,
+    mailUrl: undefined,
     generator: 'rules',
     openai: undefined,
     generationTimeoutMs: 120_000,

@@ -39,7 +39,7 @@ export async function startTestGateway(options: {
   const gateway = await startGateway({
     config,
     databaseUrl: options.databaseUrl,
-    jwtSecret: TEST_SECRET,
+    jwtSecret: config.jwt.jwksUrl === undefined ? TEST_SECRET : undefined,
     sealingKeys: await SealingKeys.load(async () => config.encryptionKeys ?? []),
     generator: options.generator,
     logger: createLogger({
