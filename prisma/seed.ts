@@ -3,8 +3,8 @@ import { createDatabaseClient } from '../src/database/client.ts'
 import { startEmbeddedPostgres } from '../src/database/embedded-postgres.ts'
 import { migrate } from '../src/database/migrate.ts'
 import { createRunTransaction } from '../src/database/transaction.ts'
+import { ensureUser } from '../src/database/users.ts'
 import { recordDataPoints } from '../src/domain/data-points/record-data-points.ts'
-import { resolveUser } from '../src/domain/users/resolve-user.ts'
 import { explainFailure } from '../src/explain-failure.ts'
 import { DEMO_USER } from '../src/http/token.ts'
 import { createLogger } from '../src/shared/logger.ts'
@@ -41,7 +41,7 @@ async function seed(): Promise<void> {
       metrics,
     })
     try {
-      const { user } = await resolveUser(client, { issuer: config.jwt.issuer ?? '', ...DEMO_USER, roles: [] })
+      const user = await ensureUser(client, config.jwt.issuer ?? '', DEMO_USER.subject, DEMO_USER.email)
       const now = () => new Date()
       const outcome = await recordDataPoints(
         { transaction: createRunTransaction(client, { logger, metrics }), now },

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isKey } from './shared/sealing-keys.ts'
 
 /**
  * Every setting, read once from the environment. This is the only file that may read `process.env`.
@@ -22,6 +23,10 @@ export interface Config {
     readonly issuer: string | undefined
     readonly audience: string | undefined
   }
+  /** 32 bytes each, base64. The first seals, all open. Absent: made up and kept in `dataDir`. */
+  readonly encryptionKeys: readonly string[] | undefined
+  /** Absent: mails are written under `dataDir`. */
+  readonly mailUrl: string | undefined
   readonly generator: 'rules' | 'openai'
   /** Set with `generator: 'openai'`. */
   readonly openai:
@@ -89,6 +94,15 @@ const Environment = z.object({
   JWT_JWKS_URL: urlOf(['https:', 'http:']).optional(),
   JWT_ISSUER: z.string().optional(),
   JWT_AUDIENCE: z.string().optional(),
+  ENCRYPTION_KEY: z
+    .string()
+    .transform(keys => keys.split(',').map(key => key.trim()))
+    .refine(
+      keys => keys.every(isKey),
+      'expected 32 bytes as base64; of several, with commas, the first seals',
+    )
+    .optional(),
+  MAIL_URL: urlOf(['smtp:', 'smtps:']).optional(),
   GENERATOR: z.enum(['rules', 'openai'], 'expected rules or openai').default('rules'),
   OPENAI_BASE_URL: urlOf(['https:', 'http:']).optional(),
   OPENAI_API_KEY: z.string().optional(),
@@ -129,6 +143,8 @@ export function readConfig(
   const production = present.NODE_ENV === 'production'
   if (production && !present.JWT_SECRET && !present.JWT_JWKS_URL)
     problems.push('JWT_SECRET or JWT_JWKS_URL: expected in production, where a made-up secret is refused')
+  if (production && !present.ENCRYPTION_KEY)
+    problems.push('ENCRYPTION_KEY: expected in production, where a made-up key is refused')
   if (present.JWT_SECRET && present.JWT_JWKS_URL)
     problems.push('JWT_SECRET, JWT_JWKS_URL: expected one of the two')
   if (present.GENERATOR === 'openai') {
@@ -162,6 +178,8 @@ export function readConfig(
       issuer: env.JWT_ISSUER,
       audience: env.JWT_AUDIENCE,
     },
+    encryptionKeys: env.ENCRYPTION_KEY,
+    mailUrl: env.MAIL_URL,
     generator: env.GENERATOR,
     openai:
       env.GENERATOR === 'openai'

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { Config } from './config.ts'
 import { createCoordination } from './coordination/coordination.ts'
 import { createJobs } from './coordination/jobs.ts'
@@ -17,6 +18,8 @@ import { RememberExchange } from './domain/memory/remember-exchange.ts'
 import { UserMemory } from './domain/memory/user-memory.ts'
 import { RunConsistencyCheck } from './domain/operations/run-consistency-check.ts'
 import { GeneratePlan } from './domain/plans/generate-plan.ts'
+import { SIGN_IN_MAIL_QUEUE } from './domain/sign-in/parts.ts'
+import { startSignIn } from './domain/sign-in/sign-in.ts'
 import { createGraphqlServer } from './http/graphql-server.ts'
 import {
   coordinationHealth,
@@ -26,8 +29,9 @@ import {
   recentAnalysisHealth,
 } from './http/health.ts'
 import { type HttpServer, listen } from './http/http-server.ts'
-import { createDevelopmentToken, createVerifyToken } from './http/token.ts'
+import { createDevelopmentToken, createSignAccessToken, createVerifyToken } from './http/token.ts'
 import type { Generator } from './providers/generator.ts'
+import { createFileMailer, createSmtpMailer } from './providers/mailer.ts'
 import { createRulesMemory } from './providers/rules/memory/extract-facts.ts'
 import { connectRedis } from './redis/client.ts'
 import { ConversationCache } from './redis/conversation-cache.ts'
@@ -37,6 +41,7 @@ import type { Services } from './schema/context.ts'
 import { type Clock, systemClock } from './shared/clock.ts'
 import type { Logger } from './shared/logger.ts'
 import type { Metrics } from './shared/metrics.ts'
+import type { SealingKeys } from './shared/sealing-keys.ts'
 import { PromptListener } from './streams/prompt-listener.ts'
 
 /** A database that is there, or was started for this instance, which then stops it when all else is closed. */
@@ -50,6 +55,8 @@ export interface GatewayOptions {
   openDatabase: (signal: AbortSignal | undefined) => Promise<OpenDatabase>
   /** HS256; undefined where keys come from an address. */
   jwtSecret: string | undefined
+  /** Seal the tokens of connected accounts. */
+  sealingKeys: SealingKeys
   generator: Generator
   logger: Logger
   metrics: Metrics
@@ -71,7 +78,7 @@ export interface Gateway {
 const REPLY_READ_TIMEOUT_MS = 2000
 const MS_PER_MINUTE = 60_000
 /** Every queue of durable jobs, named by the use case that works on it. */
-const jobQueues = [INTERVIEW_PROMPT_QUEUE, REMEMBER_QUEUE]
+const jobQueues = [INTERVIEW_PROMPT_QUEUE, REMEMBER_QUEUE, SIGN_IN_MAIL_QUEUE]
 
 /** One instance, which listens before anything else. Several in one process share nothing but what their settings name. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
@@ -231,6 +238,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       metrics,
     })
     await startLearning({ db: client, jobs, rememberExchange })
+    const tokens = { ...config.jwt, secret: options.jwtSecret }
+    const signIn =
+      tokens.secret === undefined
+        ? undefined
+        : await startSignIn({
+            db: client,
+            transaction,
+            jobs,
+            mailer: config.mailUrl
+              ? createSmtpMailer(config.mailUrl)
+              : createFileMailer(join(config.dataDir, 'mail')),
+            signAccessToken: createSignAccessToken({ ...tokens, secret: tokens.secret }),
+            clock,
+            logger,
+          })
+    owners.push(async () => signIn?.close())
     const services: Services = {
       db: client,
       transaction,
@@ -255,6 +278,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       rememberExchange,
       sessionWriter: conversations.writer,
       recentMessages: conversations.recent,
+      sealingKeys: options.sealingKeys,
+      signIn,
       dataPointThreshold: config.dataPointThreshold,
       now,
       logger,
@@ -269,7 +294,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       })
     reports['/api/health/recent-analysis'] = () => recentAnalysisHealth(client, rules.recentWindowMs)
 
-    const tokens = { ...config.jwt, secret: options.jwtSecret }
     const developmentToken =
       config.production || options.jwtSecret === undefined
         ? undefined

@@ -3,6 +3,7 @@ import { startEmbeddedPostgres } from './database/embedded-postgres.ts'
 import { explainFailure } from './explain-failure.ts'
 import { type OpenDatabase, startGateway } from './gateway.ts'
 import { keptSecret } from './http/kept-secret.ts'
+import { loadSealingKeys } from './load-sealing-keys.ts'
 import type { Generator } from './providers/generator.ts'
 import { createRulesGenerator } from './providers/rules/rules-generator.ts'
 import { createLogger, type Logger } from './shared/logger.ts'
@@ -64,6 +65,7 @@ async function main(): Promise<void> {
     config,
     openDatabase: signal => openDatabase(config, log, signal),
     jwtSecret: secret,
+    sealingKeys: await loadSealingKeys(config),
     generator: await createGenerator(config, log, metrics),
     logger: log,
     metrics,

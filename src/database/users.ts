@@ -7,11 +7,14 @@ export interface UserRow {
   createdAt: Date
 }
 
-const COLUMNS = 'id, email, email_verified AS "emailVerified", created_at AS "createdAt"'
+/** Of users who register here. No other source of tokens may name it. */
+export const OWN_ISSUER = 'urn:tributary:sign-in'
+
+export const USER_COLUMNS = 'id, email, email_verified AS "emailVerified", created_at AS "createdAt"'
 
 const FIND_BY_SUBJECT = {
   name: 'users-find-by-subject',
-  text: `SELECT ${COLUMNS} FROM users WHERE issuer = $1::text AND subject = $2::text`,
+  text: `SELECT ${USER_COLUMNS} FROM users WHERE issuer = $1::text AND subject = $2::text`,
 }
 export async function findUserBySubject(
   db: Queryable,
@@ -26,7 +29,7 @@ const ENSURE = {
   text: `
     INSERT INTO users (issuer, subject, email) VALUES ($1::text, $2::text, $3::text)
     ON CONFLICT (issuer, subject) DO UPDATE SET email = excluded.email
-    RETURNING ${COLUMNS}`,
+    RETURNING ${USER_COLUMNS}`,
 }
 /** The user of a token, made on first sight, once, however many bring it at the same moment; the address is brought up to date. */
 export async function ensureUser(
@@ -42,7 +45,7 @@ export async function ensureUser(
 
 const FIND_BY_IDS = {
   name: 'users-find-by-ids',
-  text: `SELECT ${COLUMNS} FROM users WHERE id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))`,
+  text: `SELECT ${USER_COLUMNS} FROM users WHERE id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))`,
 }
 export function findUsersByIds(db: Queryable, ids: readonly string[]): Promise<UserRow[]> {
   return db.query<UserRow>(FIND_BY_IDS, [JSON.stringify(ids)])

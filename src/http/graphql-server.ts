@@ -22,6 +22,8 @@ export interface ServerContext {
   requestId: string
   /** `Bearer …`, from the header or from connection_init. */
   authorization: string | undefined
+  /** The address that attempts are counted for. */
+  client: string
 }
 
 export type GraphqlServer = ReturnType<typeof createGraphqlServer>
@@ -66,6 +68,7 @@ export function createGraphqlServer(options: {
       return {
         services,
         requestId: initial.requestId,
+        client: initial.client,
         ...(await authenticate(initial.authorization)),
         ...(initial.request?.signal && { signal: initial.request.signal }),
         ...(lastEventId && { lastEventId }),
@@ -93,7 +96,9 @@ export function createGraphqlServer(options: {
       const { principal, expiresAt }: VerifiedToken = await verifyToken(token)
       const tokenExpiresAt = expiresAt
       try {
-        return { principal, viewer: await inTime(resolveUser(services.db, principal)), tokenExpiresAt }
+        const viewer = await inTime(resolveUser(services.db, principal))
+        if (!viewer) throw new TokenError('The session of this token has ended: log in.')
+        return { principal, viewer, tokenExpiresAt }
       } catch (error) {
         // What can be done without the database is done; the rest says so when it asks for the viewer.
         if (!isDatabaseAway(error)) throw error

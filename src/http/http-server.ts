@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Logger } from '../shared/logger.ts'
+import { clientAddress } from './client-address.ts'
 import type { GraphqlServer } from './graphql-server.ts'
 import type { HealthReport, Phase } from './health.ts'
 import { serveWebSockets } from './web-socket.ts'
@@ -99,7 +100,11 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
       streams.add(response)
       response.once('close', () => streams.delete(response))
     }
-    await graphql(request, response, { requestId, authorization: request.headers.authorization })
+    await graphql(request, response, {
+      requestId,
+      authorization: request.headers.authorization,
+      client: clientAddress(request),
+    })
   }
 
   return {

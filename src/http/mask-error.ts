@@ -1,4 +1,5 @@
 import { GraphQLError, type GraphQLFormattedError } from 'graphql'
+import { LockQueueFullError, LockTimeoutError } from '../coordination/lock-errors.ts'
 import { isDatabaseAway } from '../database/postgres-errors.ts'
 import type { Logger } from '../shared/logger.ts'
 
@@ -41,6 +42,14 @@ export function maskError(
     if (isDatabaseAway(cause)) {
       logger.warn({ err: cause, requestId, path: error.path }, 'the database is away')
       return withExtensions(error, 'The gateway cannot reach its database; try again in a moment.', {
+        code: 'UNAVAILABLE',
+        retryAfterMs: RETRY_AFTER_MS,
+        http: { status: 503 },
+      })
+    }
+    if (cause instanceof LockQueueFullError || cause instanceof LockTimeoutError) {
+      logger.warn({ err: cause, requestId, path: error.path }, 'too many want the same')
+      return withExtensions(error, 'The gateway is busy; try again in a moment.', {
         code: 'UNAVAILABLE',
         retryAfterMs: RETRY_AFTER_MS,
         http: { status: 503 },

@@ -1,5 +1,7 @@
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify, SignJWT } from 'jose'
 import { z } from 'zod'
+import { OWN_ISSUER } from '../database/users.ts'
+import type { SignAccessToken } from '../domain/sign-in/parts.ts'
 import type { Principal } from '../domain/users/resolve-user.ts'
 import { countCharacters } from '../shared/characters.ts'
 import { assertOutsideTransaction } from '../shared/transaction-scope.ts'
@@ -29,6 +31,8 @@ const Claims = z.object({
     .min(3, 'the claim email is not an address')
     .refine(atMost(320), 'the claim email has more than 320 characters'),
   roles: z.array(z.string(), 'the claim roles is not a list').default([]),
+  /** Of tokens that were signed here, for a session. */
+  sid: z.uuid().optional(),
   iss: z.string().refine(atMost(512), 'the claim iss has more than 512 characters').default(''),
 })
 
@@ -65,7 +69,10 @@ export type VerifyToken = (token: string) => Promise<VerifiedToken>
 export function createVerifyToken(options: TokenOptions): VerifyToken {
   const checks = {
     requiredClaims: ['exp'],
-    ...(options.issuer !== undefined && { issuer: options.issuer }),
+    // With a secret, tokens of users who signed in here come too; of another issuer they are no better than any other.
+    ...(options.issuer !== undefined && {
+      issuer: options.secret === undefined ? options.issuer : [options.issuer, OWN_ISSUER],
+    }),
     ...(options.audience !== undefined && { audience: options.audience }),
   }
   const secret = options.secret === undefined ? undefined : new TextEncoder().encode(options.secret)
@@ -95,7 +102,10 @@ export function createVerifyToken(options: TokenOptions): VerifyToken {
     }
     const claims = Claims.safeParse(payload)
     if (!claims.success) throw new TokenError(`The token does not fit: ${claims.error.issues[0]?.message}.`)
-    const { sub, email, roles, iss } = claims.data
+    const { sub, email, roles, iss, sid } = claims.data
+    const own = iss === OWN_ISSUER
+    if (own && (keys || sid === undefined))
+      throw new TokenError('The token does not fit: only a session of this gateway has this issuer.')
     if ([sub, email, iss].some(text => UNSTORABLE.test(text)))
       throw new TokenError('The token does not fit: a claim has characters that no id has.')
     return {
@@ -103,7 +113,8 @@ export function createVerifyToken(options: TokenOptions): VerifyToken {
         issuer: iss,
         subject: sub,
         email,
-        roles: (['ADMIN', 'SERVICE'] as const).filter(role => roles.includes(role)),
+        ...(own && sid !== undefined && { sessionId: sid }),
+        roles: own ? [] : (['ADMIN', 'SERVICE'] as const).filter(role => roles.includes(role)),
       },
       // Without it the token has been refused above.
       expiresAt: new Date(Math.min((payload.exp ?? 0) * 1000, LAST_INSTANT_MS)),
@@ -116,6 +127,25 @@ function whatIsWrong({ claim, reason }: errors.JWTClaimValidationFailed): string
   if (reason === 'invalid') return `The token does not fit: the claim ${claim} is not of its type.`
   if (claim === 'nbf') return 'The token is not valid yet: its claim nbf lies ahead.'
   return `The token is not for this gateway: its claim ${claim} does not fit.`
+}
+
+/** A stolen one is good for no longer, and a frontend need not refresh all the time. */
+const ACCESS_TOKEN_LIFE_S = 900
+
+/** Signs what `createVerifyToken` with the same options takes. */
+export function createSignAccessToken(options: TokenOptions & { secret: string }): SignAccessToken {
+  const secret = new TextEncoder().encode(options.secret)
+  return async ({ subject, email, sessionId }) => {
+    const expiresAtS = Math.floor(Date.now() / 1000) + ACCESS_TOKEN_LIFE_S
+    const token = new SignJWT({ email, sid: sessionId })
+      .setProtectedHeader({ alg: 'HS256' })
+      .setIssuer(OWN_ISSUER)
+      .setSubject(subject)
+      .setIssuedAt()
+      .setExpirationTime(expiresAtS)
+    if (options.audience !== undefined) token.setAudience(options.audience)
+    return { accessToken: await token.sign(secret), expiresAt: new Date(expiresAtS * 1000) }
+  }
 }
 
 /** The user of the development token, and of the demo data. */

@@ -3,6 +3,7 @@ import type { FormattedExecutionResult, GraphQLError } from 'graphql'
 import { useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
 import type { Logger } from '../shared/logger.ts'
+import { clientAddress } from './client-address.ts'
 import { type GraphqlServer, MAX_BODY_BYTES, type ServerContext } from './graphql-server.ts'
 import { maskError, withoutHttp } from './mask-error.ts'
 
@@ -33,6 +34,7 @@ export function serveWebSockets(
         const initial: ServerContext = {
           requestId: newRequestId(),
           authorization: typeof authorization === 'string' ? authorization : undefined,
+          client: clientAddress(connection.extra.request),
         }
         const enveloped = graphql.getEnveloped({ ...initial, params } as never)
         try {

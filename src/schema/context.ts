@@ -16,9 +16,11 @@ import type { RememberExchange } from '../domain/memory/remember-exchange.ts'
 import type { UserMemory } from '../domain/memory/user-memory.ts'
 import type { RunConsistencyCheck } from '../domain/operations/run-consistency-check.ts'
 import type { GeneratePlan } from '../domain/plans/generate-plan.ts'
+import type { SignInParts } from '../domain/sign-in/parts.ts'
 import type { Principal, Role, Viewer } from '../domain/users/resolve-user.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
+import type { SealingKeys } from '../shared/sealing-keys.ts'
 import type { Loaders } from './loaders.ts'
 
 /** What all requests share. */
@@ -39,6 +41,9 @@ export interface Services {
   readonly rememberExchange: RememberExchange
   readonly sessionWriter: SessionWriter
   readonly recentMessages: RecentMessages
+  readonly sealingKeys: SealingKeys
+  /** Undefined where tokens are signed by somebody else. */
+  readonly signIn: SignInParts | undefined
   readonly dataPointThreshold: number
   readonly now: () => Date
   readonly logger: Logger
@@ -53,6 +58,8 @@ export interface Context {
   readonly principal: Principal | null
   /** Null without a token, and where it is not known whose it is. */
   readonly viewer: Viewer | null
+  /** The address that attempts are counted for. */
+  readonly client: string
   readonly tokenExpiresAt?: Date
   /** Why it is not known whose token it is: the database is away. */
   readonly viewerUnknown?: unknown
@@ -96,6 +103,20 @@ export function requireRole(context: Context, role: Role): Viewer {
   const viewer = requireViewer(context)
   if (viewer.roles.includes(role)) return viewer
   throw new GraphQLError(`This needs the role ${role}.`, { extensions: { code: 'FORBIDDEN' } })
+}
+
+/** @throws GraphQLError UNAVAILABLE where somebody else signs the tokens. */
+export function requireSignIn({ services }: Context): SignInParts {
+  if (services.signIn) return services.signIn
+  throw new GraphQLError('Users of this gateway sign in elsewhere: it only verifies the tokens of others.', {
+    extensions: { code: 'UNAVAILABLE' },
+  })
+}
+
+export function rateLimited(retryAfterMs: number): GraphQLError {
+  return new GraphQLError('That was tried too often; try again later.', {
+    extensions: { code: 'RATE_LIMITED', retryAfterMs, http: { status: 429 } },
+  })
 }
 
 export function badUserInput(message: string): GraphQLError {

@@ -62,6 +62,41 @@ export function notFound(what: string): ExpectedError<'NotFoundError'> {
   return { __typename: 'NotFoundError', code: 'NOT_FOUND', message }
 }
 
+export interface Conflict extends ExpectedError<'ConflictError'> {
+  currentVersion: number | null
+}
+export const ConflictError = builder.objectRef<Conflict>('ConflictError').implement({
+  interfaces: [ErrorInterface],
+  fields: t => ({ currentVersion: t.exposeInt('currentVersion', { nullable: true }) }),
+})
+export function conflict(currentVersion: number): Conflict {
+  const message = `It has been written since: its version is now ${currentVersion}. Read it again and decide anew.`
+  return { __typename: 'ConflictError', code: 'CONFLICT', message, currentVersion }
+}
+
+export const CredentialsRejectedError = builder
+  .objectRef<ExpectedError<'CredentialsRejectedError'>>('CredentialsRejectedError')
+  .implement({ interfaces: [ErrorInterface] })
+export function credentialsRejected(): ExpectedError<'CredentialsRejectedError'> {
+  const message = 'The address and the password do not fit each other.'
+  return { __typename: 'CredentialsRejectedError', code: 'CREDENTIALS_REJECTED', message }
+}
+
+export const EmailTakenError = builder
+  .objectRef<ExpectedError<'EmailTakenError'>>('EmailTakenError')
+  .implement({ interfaces: [ErrorInterface] })
+export function emailTaken(): ExpectedError<'EmailTakenError'> {
+  const message = 'Somebody has registered with this address: log in, or reset the password.'
+  return { __typename: 'EmailTakenError', code: 'EMAIL_TAKEN', message }
+}
+
+export const TokenRejectedError = builder
+  .objectRef<ExpectedError<'TokenRejectedError'>>('TokenRejectedError')
+  .implement({ interfaces: [ErrorInterface] })
+export function tokenRejected(message: string): ExpectedError<'TokenRejectedError'> {
+  return { __typename: 'TokenRejectedError', code: 'TOKEN_REJECTED', message }
+}
+
 export const IdempotencyKeyReusedError = builder
   .objectRef<ExpectedError<'IdempotencyKeyReusedError'>>('IdempotencyKeyReusedError')
   .implement({ interfaces: [ErrorInterface] })

@@ -1,5 +1,6 @@
 import DataLoader from 'dataloader'
 import type { RunOnce } from '../coordination/run-once.ts'
+import { type AccountRow, findAccountsByUserIds } from '../database/accounts.ts'
 import {
   type AnalysisRow,
   countAnalyses,
@@ -33,6 +34,8 @@ import {
   type PlanFilter,
   type PlanRow,
 } from '../database/plans.ts'
+import { getVersionedPreferences, type VersionedPreferences } from '../database/preferences.ts'
+import { findStatsByUserIds, type StatsRow } from '../database/stats.ts'
 import { findTrackingByUserIds, type TrackingRow } from '../database/tracking.ts'
 import { findUsersByIds } from '../database/users.ts'
 import type { Archetype } from '../shared/archetype.ts'
@@ -146,6 +149,20 @@ export function createLoaders({
     ),
     conversationCount: each<{ userId: string }, number>('conversationCount', ({ userId }) =>
       countConversations(db, userId),
+    ),
+    preferencesByUser: new DataLoader<string, VersionedPreferences>(async ids => {
+      observe('preferencesByUser', ids.length)
+      return getVersionedPreferences(db, ids)
+    }),
+    statsByUser: rowsBy<StatsRow>(
+      'statsByUser',
+      row => row.userId,
+      ids => findStatsByUserIds(db, ids),
+    ),
+    accountsByUser: rowsBy<AccountRow>(
+      'accountsByUser',
+      row => row.userId,
+      ids => findAccountsByUserIds(db, ids),
     ),
     planCount: each<PlanFilter & { userId: string }, number>('planCount', ({ userId, ...filter }) =>
       countPlans(db, userId, filter),

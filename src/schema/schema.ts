@@ -19,6 +19,11 @@ import './conversation.ts'
 import './save-conversation.ts'
 import './memory.ts'
 import './send-message.ts'
+import './preferences.ts'
+import './stats.ts'
+import './account.ts'
+import './registration.ts'
+import './session.ts'
 
 export const schema = builder.toSchema({ sortSchema: false })
 

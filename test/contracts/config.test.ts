@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 import { ConfigError, readConfig } from '../../src/config.ts'
 
+const KEY = Buffer.alloc(32, 'k').toString('base64')
+
 test('defaults are those of the contract', () => {
   expect(readConfig({}, false)).toEqual({
     production: false,
@@ -11,6 +13,8 @@ test('defaults are those of the contract', () => {
     databasePoolSize: 10,
     redisUrl: undefined,
     jwt: { secret: undefined, jwksUrl: undefined, issuer: undefined, audience: undefined },
+    encryptionKeys: undefined,
+    mailUrl: undefined,
     generator: 'rules',
     openai: undefined,
     generationTimeoutMs: 120_000,
@@ -71,9 +75,21 @@ test('an empty setting counts as absent', () => {
 
 test('production refuses made-up secrets, and has no GraphiQL unless it is switched on', () => {
   expect(() => readConfig({ NODE_ENV: 'production' }, false)).toThrow('JWT_SECRET or JWT_JWKS_URL')
-  const secret = { NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32) }
+  expect(() => readConfig({ NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32) }, false)).toThrow(
+    'ENCRYPTION_KEY',
+  )
+  const secret = { NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32), ENCRYPTION_KEY: KEY }
   expect(readConfig(secret, false).graphiql).toBe(false)
   expect(readConfig({ ...secret, GRAPHIQL: 'on' }, false).graphiql).toBe(true)
+})
+
+test('a key that is not 32 bytes is refused, alone or among others, and is not shown', () => {
+  const short = Buffer.alloc(31).toString('base64')
+  for (const ENCRYPTION_KEY of [short, `${KEY},${short}`, `${KEY},`, 'k'.repeat(32)]) {
+    expect(() => readConfig({ ENCRYPTION_KEY }, false)).toThrow('ENCRYPTION_KEY: expected 32 bytes as base64')
+    expect(() => readConfig({ ENCRYPTION_KEY }, false)).not.toThrow(short)
+  }
+  expect(readConfig({ ENCRYPTION_KEY: `${KEY}, ${KEY}` }, false).encryptionKeys).toEqual([KEY, KEY])
 })
 
 test('a secret too short for HS256 is refused, and its value is not shown', () => {

@@ -10,6 +10,7 @@ import { acquireFileLock } from '../../src/database/embedded-postgres-lock.ts'
 import { startGateway } from '../../src/gateway.ts'
 import { createLogger } from '../../src/shared/logger.ts'
 import { createMetrics } from '../../src/shared/metrics.ts'
+import { SealingKeys } from '../../src/shared/sealing-keys.ts'
 import { FakeGenerator } from '../support/fake-generator.ts'
 import { freePort, type MainProcess, makeTemporaryFolder, startMain } from '../support/main-process.ts'
 import { createTestDatabase } from '../support/test-database.ts'
@@ -182,6 +183,7 @@ test('a start that is called off after its migrations closes all it has opened, 
       },
     }),
     jwtSecret: TEST_SECRET,
+    sealingKeys: await SealingKeys.load(async () => [Buffer.alloc(32, 1).toString('base64')]),
     generator,
     logger: createLogger({ level: 'silent', format: 'json' }),
     metrics: createMetrics(),

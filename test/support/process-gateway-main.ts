@@ -8,6 +8,7 @@ import { readConfig } from '../../src/config.ts'
 import { startGateway } from '../../src/gateway.ts'
 import { createLogger } from '../../src/shared/logger.ts'
 import { createMetrics } from '../../src/shared/metrics.ts'
+import { SealingKeys } from '../../src/shared/sealing-keys.ts'
 import { HttpGenerator } from './process-http-generator.ts'
 
 export interface ProcessGatewayArgument {
@@ -32,6 +33,9 @@ const gateway = await startGateway({
   config,
   openDatabase: async () => ({ url: config.databaseUrl ?? '' }),
   jwtSecret: config.jwt.secret,
+  sealingKeys: await SealingKeys.load(
+    async () => config.encryptionKeys ?? [Buffer.alloc(32, 'k').toString('base64')],
+  ),
   generator: new HttpGenerator({ url: providerUrl, instance }),
   logger: createLogger({ level: config.logLevel, format: 'json', destination: process.stderr }),
   metrics: createMetrics(),

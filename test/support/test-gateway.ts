@@ -4,8 +4,12 @@ import { type Gateway, startGateway } from '../../src/gateway.ts'
 import type { Generator } from '../../src/providers/generator.ts'
 import { createLogger } from '../../src/shared/logger.ts'
 import { createMetrics, type Metrics } from '../../src/shared/metrics.ts'
+import { SealingKeys } from '../../src/shared/sealing-keys.ts'
 
 export const TEST_SECRET = 'a secret that is long enough for HS256'
+
+/** 32 bytes as base64. */
+export const TEST_KEY = Buffer.alloc(32, 'k').toString('base64')
 
 export interface TestGateway extends Gateway {
   readonly metrics: Metrics
@@ -15,6 +19,8 @@ export interface TestGateway extends Gateway {
 export async function startTestGateway(options: {
   databaseUrl: string
   generator: Generator
+  /** Where its log goes; nowhere where the level is silent. */
+  logTo?: NodeJS.WritableStream
   settings?: Record<string, string>
   config?: Partial<Config>
 }): Promise<TestGateway> {
@@ -22,6 +28,7 @@ export async function startTestGateway(options: {
     PORT: '0',
     LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'silent',
     JWT_SECRET: TEST_SECRET,
+    ENCRYPTION_KEY: TEST_KEY,
     ...options.settings,
   }
   const config = {
@@ -32,9 +39,14 @@ export async function startTestGateway(options: {
   const gateway = await startGateway({
     config,
     openDatabase: async () => ({ url: options.databaseUrl }),
-    jwtSecret: TEST_SECRET,
+    jwtSecret: config.jwt.jwksUrl === undefined ? TEST_SECRET : undefined,
+    sealingKeys: await SealingKeys.load(async () => config.encryptionKeys ?? []),
     generator: options.generator,
-    logger: createLogger({ level: config.logLevel, format: 'json' }),
+    logger: createLogger({
+      level: config.logLevel,
+      format: 'json',
+      ...(options.logTo && { destination: options.logTo }),
+    }),
     metrics,
   })
   return Object.assign(gateway, { metrics })

@@ -1,0 +1,114 @@
+import type { Queryable } from './client.ts'
+import { OWN_ISSUER, USER_COLUMNS, type UserRow } from './users.ts'
+
+/** A session lives so long after its last refresh. */
+const LIFE = "interval '30 days'"
+
+const START = {
+  name: 'sessions-start',
+  text: `
+    WITH session AS (
+      INSERT INTO sessions (user_id, expires_at) VALUES ($1::uuid, clock_timestamp() + ${LIFE}) RETURNING id
+    )
+    INSERT INTO refresh_tokens (token_hash, session_id) SELECT $2::text, id FROM session RETURNING session_id AS "sessionId"`,
+}
+/** @returns the session's id. */
+export async function startSession(db: Queryable, userId: string, tokenHash: string): Promise<string> {
+  const [row] = await db.query<{ sessionId: string }>(START, [userId, tokenHash])
+  if (!row) throw new Error('an insert returned no row')
+  return row.sessionId
+}
+
+const FIND_TOKEN = {
+  name: 'sessions-find-token',
+  text: 'SELECT session_id AS "sessionId", used_at IS NOT NULL AS used FROM refresh_tokens WHERE token_hash = $1::text',
+}
+export async function findRefreshToken(
+  db: Queryable,
+  tokenHash: string,
+): Promise<{ sessionId: string; used: boolean } | undefined> {
+  return (await db.query<{ sessionId: string; used: boolean }>(FIND_TOKEN, [tokenHash]))[0]
+}
+
+const EXTEND = {
+  name: 'sessions-extend',
+  text: `
+    UPDATE sessions SET expires_at = clock_timestamp() + ${LIFE}
+    WHERE id = $1::uuid AND ended_at IS NULL AND expires_at > clock_timestamp()
+    RETURNING user_id AS "userId"`,
+}
+/** Locks a session that lives, until the transaction ends. @returns whose it is. */
+export async function extendSession(db: Queryable, sessionId: string): Promise<string | undefined> {
+  return (await db.query<{ userId: string }>(EXTEND, [sessionId]))[0]?.userId
+}
+
+const USE_TOKEN = {
+  name: 'sessions-use-token',
+  text: `
+    WITH used AS (
+      UPDATE refresh_tokens SET used_at = clock_timestamp() WHERE token_hash = $1::text AND used_at IS NULL RETURNING session_id
+    )
+    INSERT INTO refresh_tokens (token_hash, session_id) SELECT $2::text, session_id FROM used RETURNING 1`,
+}
+/** Puts the successor in its place. @returns false when it had one already. */
+export async function replaceRefreshToken(
+  db: Queryable,
+  tokenHash: string,
+  successorHash: string,
+): Promise<boolean> {
+  return (await db.query(USE_TOKEN, [tokenHash, successorHash])).length === 1
+}
+
+export type SessionEnd = 'logout' | 'reuse' | 'password_reset'
+
+const END = {
+  name: 'sessions-end',
+  text: `
+    UPDATE sessions SET ended_at = clock_timestamp(), end_reason = $2::text
+    WHERE id = $1::uuid AND ended_at IS NULL AND ($3::uuid IS NULL OR user_id = $3::uuid)
+    RETURNING 1`,
+}
+/** @param ofUser where given, nobody else's. @returns whether it lived. */
+export async function endSession(
+  db: Queryable,
+  sessionId: string,
+  reason: SessionEnd,
+  ofUser: string | null,
+): Promise<boolean> {
+  return (await db.query(END, [sessionId, reason, ofUser])).length === 1
+}
+
+const END_ALL = {
+  name: 'sessions-end-all',
+  text: `
+    UPDATE sessions SET ended_at = clock_timestamp(), end_reason = $2::text
+    WHERE id IN (SELECT id FROM sessions WHERE user_id = $1::uuid AND ended_at IS NULL ORDER BY id FOR UPDATE)`,
+}
+export async function endAllSessions(db: Queryable, userId: string, reason: SessionEnd): Promise<void> {
+  await db.query(END_ALL, [userId, reason])
+}
+
+const FIND_USER = {
+  name: 'sessions-find-user',
+  text: `
+    SELECT ${USER_COLUMNS} FROM users
+    WHERE issuer = '${OWN_ISSUER}' AND subject = $2::text AND EXISTS (
+      SELECT 1 FROM sessions WHERE sessions.id = $1::uuid AND user_id = users.id AND ended_at IS NULL
+        AND expires_at > clock_timestamp())`,
+}
+/** The user of an access token of ours, as long as its session lives. */
+export async function findSessionUser(
+  db: Queryable,
+  sessionId: string,
+  subject: string,
+): Promise<UserRow | undefined> {
+  return (await db.query<UserRow>(FIND_USER, [sessionId, subject]))[0]
+}
+
+const CLEAR = {
+  name: 'sessions-clear',
+  text: "DELETE FROM sessions WHERE expires_at < clock_timestamp() - interval '1 day'",
+}
+export async function clearSessions(db: Queryable): Promise<void> {
+  await db.query(CLEAR)
+}

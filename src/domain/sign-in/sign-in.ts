@@ -1,0 +1,63 @@
+import type { Jobs } from '../../coordination/jobs.ts'
+import { clearAttempts } from '../../database/attempts.ts'
+import type { DatabaseClient } from '../../database/client.ts'
+import { clearEmailTokens } from '../../database/email-tokens.ts'
+import { clearSessions } from '../../database/sessions.ts'
+import type { RunTransaction } from '../../database/transaction.ts'
+import type { Mailer } from '../../providers/mailer.ts'
+import type { Clock } from '../../shared/clock.ts'
+import type { Logger } from '../../shared/logger.ts'
+import { SIGN_IN_MAIL_QUEUE, type SignAccessToken, type SignInMailJob, type SignInParts } from './parts.ts'
+import { PasswordHashes } from './password-hashes.ts'
+import { sendSignInMail } from './send-sign-in-mail.ts'
+
+export interface SignInOptions {
+  db: DatabaseClient
+  transaction: RunTransaction
+  jobs: Jobs
+  mailer: Mailer
+  signAccessToken: SignAccessToken
+  clock: Clock
+  logger: Logger
+}
+
+export interface SignIn extends SignInParts {
+  close(): Promise<void>
+}
+
+/** Mails of one instance at a time. */
+const MAILS_AT_ONCE = 2
+/** What has expired costs a little room until then. */
+const CLEAR_EVERY_MS = 3_600_000
+
+/** Signing in, at work: its mails, and the clearing of what has expired. */
+export async function startSignIn(options: SignInOptions): Promise<SignIn> {
+  const { db, transaction, jobs, mailer, signAccessToken, clock, logger } = options
+  await jobs.work<SignInMailJob>(SIGN_IN_MAIL_QUEUE, job => sendSignInMail({ db, mailer }, job), {
+    concurrency: MAILS_AT_ONCE,
+  })
+  let cancelTimer = () => {}
+  let clearing = Promise.resolve()
+  const clearLater = () => {
+    cancelTimer = clock.setTimer(() => {
+      clearing = Promise.all([clearAttempts(db), clearEmailTokens(db), clearSessions(db)])
+        .catch(error => logger.warn({ err: error }, 'expired tokens could not be cleared'))
+        .then(clearLater)
+    }, CLEAR_EVERY_MS)
+  }
+  clearLater()
+  return {
+    db,
+    transaction,
+    jobs,
+    passwords: new PasswordHashes(clock),
+    signAccessToken,
+    async close() {
+      cancelTimer()
+      await clearing
+      // One that was set while we waited.
+      cancelTimer()
+      mailer.close()
+    },
+  }
+}
