@@ -9,6 +9,7 @@ import { createAnalysisPath } from './domain/analyses/analysis-path.ts'
 import { RequestAnalysis } from './domain/analyses/request-analysis.ts'
 import { createConversations } from './domain/conversations/conversations.ts'
 import { SendMessage } from './domain/conversations/send-message.ts'
+import { startFacts } from './domain/facts/facts.ts'
 import { INTERVIEW_PROMPT_QUEUE } from './domain/interviews/enhance-interview.ts'
 import { findPassages } from './domain/interviews/find-passages.ts'
 import { startInterviews } from './domain/interviews/interviews.ts'
@@ -231,6 +232,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       metrics,
     })
     await startLearning({ db: client, jobs, rememberExchange })
+    const facts = startFacts({
+      db: client,
+      transaction,
+      changes: coordination.changes,
+      promotionThreshold: config.factPromotionThreshold,
+      eventsCommitted,
+      clock,
+      logger,
+      metrics,
+    })
+    owners.push(() => facts.close())
     const services: Services = {
       db: client,
       transaction,
@@ -255,6 +267,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       rememberExchange,
       sessionWriter: conversations.writer,
       recentMessages: conversations.recent,
+      facts,
       dataPointThreshold: config.dataPointThreshold,
       now,
       logger,

@@ -1,4 +1,5 @@
 import { GraphQLError, type GraphQLFormattedError } from 'graphql'
+import { isTurnedAway } from '../coordination/turned-away.ts'
 import { isDatabaseAway } from '../database/postgres-errors.ts'
 import type { Logger } from '../shared/logger.ts'
 
@@ -41,6 +42,14 @@ export function maskError(
     if (isDatabaseAway(cause)) {
       logger.warn({ err: cause, requestId, path: error.path }, 'the database is away')
       return withExtensions(error, 'The gateway cannot reach its database; try again in a moment.', {
+        code: 'UNAVAILABLE',
+        retryAfterMs: RETRY_AFTER_MS,
+        http: { status: 503 },
+      })
+    }
+    if (isTurnedAway(cause)) {
+      logger.warn({ err: cause, requestId, path: error.path }, 'a request was turned away')
+      return withExtensions(error, 'Too many ask for the same at once; try again in a moment.', {
         code: 'UNAVAILABLE',
         retryAfterMs: RETRY_AFTER_MS,
         http: { status: 503 },

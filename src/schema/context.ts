@@ -9,6 +9,7 @@ import type { RequestAnalysis } from '../domain/analyses/request-analysis.ts'
 import type { RecentMessages } from '../domain/conversations/recent-messages.ts'
 import type { SendMessage } from '../domain/conversations/send-message.ts'
 import type { SessionWriter } from '../domain/conversations/session-writer.ts'
+import type { Facts } from '../domain/facts/facts.ts'
 import type { CreateInterview } from '../domain/interviews/create-interview.ts'
 import type { DeliverPrompts } from '../domain/interviews/deliver-prompts.ts'
 import type { MoveInterview } from '../domain/interviews/move-interview.ts'
@@ -39,6 +40,7 @@ export interface Services {
   readonly rememberExchange: RememberExchange
   readonly sessionWriter: SessionWriter
   readonly recentMessages: RecentMessages
+  readonly facts: Facts
   readonly dataPointThreshold: number
   readonly now: () => Date
   readonly logger: Logger
@@ -100,4 +102,12 @@ export function requireRole(context: Context, role: Role): Viewer {
 
 export function badUserInput(message: string): GraphQLError {
   return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' } })
+}
+
+/** Where a client that resumes an event stream goes on. @throws GraphQLError BAD_USER_INPUT for an id that no event of ours had */
+export function lastSeen({ lastEventId }: Context): number | undefined {
+  if (lastEventId === undefined) return undefined
+  if (!/^\d{1,9}$/.test(lastEventId))
+    throw badUserInput('Last-Event-ID: expected the id of an event of this stream')
+  return Number(lastEventId)
 }

@@ -19,6 +19,9 @@ import './conversation.ts'
 import './save-conversation.ts'
 import './memory.ts'
 import './send-message.ts'
+import './fact.ts'
+import './contribute-fact.ts'
+import './fact-subscription.ts'
 
 export const schema = builder.toSchema({ sortSchema: false })
 
