@@ -7,6 +7,8 @@ import { migrate } from './database/migrate.ts'
 import { createRunTransaction } from './database/transaction.ts'
 import { createAnalysisPath } from './domain/analyses/analysis-path.ts'
 import { RequestAnalysis } from './domain/analyses/request-analysis.ts'
+import { IngestDocuments } from './domain/collections/ingest-documents.ts'
+import { SearchCollection } from './domain/collections/search-collection.ts'
 import { createConversations } from './domain/conversations/conversations.ts'
 import { SendMessage } from './domain/conversations/send-message.ts'
 import { startFacts } from './domain/facts/facts.ts'
@@ -268,6 +270,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       sessionWriter: conversations.writer,
       recentMessages: conversations.recent,
       facts,
+      ingestDocuments: new IngestDocuments({
+        transaction,
+        locks: coordination.locks,
+        lockTimeoutMs: config.ingestLockTimeoutMs,
+        clock,
+        metrics,
+      }),
+      searchCollection: new SearchCollection({ db: client, locks: coordination.locks }),
       dataPointThreshold: config.dataPointThreshold,
       now,
       logger,

@@ -178,7 +178,7 @@ type Listed = FactRow & { listedAt: Date; pinnedAt: Date; snapshot: string }
 const filterSql = ({ promoted, category }: FactFilter, categoryParameter: string) =>
   [
     promoted === null ? 'true' : promoted ? 'f.promoted_at IS NOT NULL' : 'f.promoted_at IS NULL',
-    category === null ? 'true' : `f.category = ${categoryParameter}`,
+    category === null ? 'true' : `f.category = ${categoryParameter}::text`,
   ].join(' AND ')
 /** A statement for each combination of filters: a plan for all of them could not use the indexes of each. */
 const variantOf = ({ promoted, category }: FactFilter) =>

@@ -6,6 +6,8 @@ import type { DatabaseClient } from '../database/client.ts'
 import type { InterviewChangeRow } from '../database/interview-changes.ts'
 import type { RunTransaction } from '../database/transaction.ts'
 import type { RequestAnalysis } from '../domain/analyses/request-analysis.ts'
+import type { IngestDocuments } from '../domain/collections/ingest-documents.ts'
+import type { SearchCollection } from '../domain/collections/search-collection.ts'
 import type { RecentMessages } from '../domain/conversations/recent-messages.ts'
 import type { SendMessage } from '../domain/conversations/send-message.ts'
 import type { SessionWriter } from '../domain/conversations/session-writer.ts'
@@ -41,6 +43,8 @@ export interface Services {
   readonly sessionWriter: SessionWriter
   readonly recentMessages: RecentMessages
   readonly facts: Facts
+  readonly ingestDocuments: IngestDocuments
+  readonly searchCollection: SearchCollection
   readonly dataPointThreshold: number
   readonly now: () => Date
   readonly logger: Logger

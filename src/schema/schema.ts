@@ -22,6 +22,8 @@ import './send-message.ts'
 import './fact.ts'
 import './contribute-fact.ts'
 import './fact-subscription.ts'
+import './collection.ts'
+import './ingest-documents.ts'
 
 export const schema = builder.toSchema({ sortSchema: false })
 

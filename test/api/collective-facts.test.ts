@@ -213,6 +213,26 @@ describe('collectiveFacts', () => {
   })
 })
 
+test('a count that is not that of the sources is found by the consistency check, and mended', async () => {
+  const { fact } = await contribute('counter', 'Counted facts')
+  await database.query("UPDATE collective_facts SET source_count = 7 WHERE content = 'Counted facts'")
+  const check = async (repair: boolean) =>
+    post<{ runConsistencyCheck: { findings: { check: string; count: number; repaired: number }[] } }>(
+      gateway.url,
+      {
+        query: `mutation { runConsistencyCheck(repair: ${repair}) { findings { check count sampleIds repaired } } }`,
+        token: await tokenOf('admin', { roles: ['ADMIN'] }),
+      },
+    ).then(answer => answer.data?.runConsistencyCheck.findings)
+  const id = Buffer.from(fact.id, 'base64url').toString().split(':')[1]
+  const finding = { check: 'fact_count_mismatch', count: 1, sampleIds: [id] }
+  expect(await check(false)).toEqual([{ ...finding, repaired: 0 }])
+  expect(await check(true)).toEqual([{ ...finding, repaired: 1 }])
+  expect(await check(false)).toEqual([])
+  const { edges } = await listFacts(gateway.url, await tokenOf('reader'), { first: 100 })
+  expect(edges.find(({ node }) => node.id === fact.id)?.node.sourceCount).toBe(1)
+})
+
 describe('factPromoted', () => {
   const followed: PromotionsFollowed[] = []
   const follow = async (url: string, options: Omit<Parameters<typeof followPromotions>[1], 'token'> = {}) => {
