@@ -36,8 +36,10 @@ export interface Config {
   readonly leaseTtlMs: number
   readonly recentAnalysisMinutes: number
   readonly dataPointThreshold: number
+  readonly factPromotionThreshold: number
   readonly interviewEnhanceDeadlineMs: number
   readonly lockTimeoutMs: number
+  readonly ingestLockTimeoutMs: number
   readonly coordination: 'distributed' | 'local'
   readonly graphiql: boolean
   readonly corsOrigins: readonly string[] | undefined
@@ -112,8 +114,10 @@ const Environment = z.object({
   LEASE_TTL_MS: milliseconds(15_000, 1000),
   RECENT_ANALYSIS_MINUTES: number({ min: 0, max: 525_600, default: 10 }),
   DATA_POINT_THRESHOLD: wholeNumber({ min: 1, max: 1_000_000, default: 50 }),
+  FACT_PROMOTION_THRESHOLD: wholeNumber({ min: 1, max: 1_000_000, default: 3 }),
   INTERVIEW_ENHANCE_DEADLINE_MS: milliseconds(300_000),
   LOCK_TIMEOUT_MS: milliseconds(5000),
+  INGEST_LOCK_TIMEOUT_MS: milliseconds(30_000),
   COORDINATION: z.enum(['distributed', 'local'], 'expected distributed or local').default('distributed'),
   GRAPHIQL: z.enum(['on', 'off'], 'expected on or off').optional(),
   CORS_ORIGINS: z.string().optional(),
@@ -193,8 +197,10 @@ export function readConfig(
     leaseTtlMs: env.LEASE_TTL_MS,
     recentAnalysisMinutes: env.RECENT_ANALYSIS_MINUTES,
     dataPointThreshold: env.DATA_POINT_THRESHOLD,
+    factPromotionThreshold: env.FACT_PROMOTION_THRESHOLD,
     interviewEnhanceDeadlineMs: env.INTERVIEW_ENHANCE_DEADLINE_MS,
     lockTimeoutMs: env.LOCK_TIMEOUT_MS,
+    ingestLockTimeoutMs: env.INGEST_LOCK_TIMEOUT_MS,
     coordination: env.COORDINATION,
     graphiql: env.GRAPHIQL === undefined ? !production : env.GRAPHIQL === 'on',
     corsOrigins: origins,

@@ -8,8 +8,11 @@ import { migrate } from './database/migrate.ts'
 import { createRunTransaction } from './database/transaction.ts'
 import { createAnalysisPath } from './domain/analyses/analysis-path.ts'
 import { RequestAnalysis } from './domain/analyses/request-analysis.ts'
+import { IngestDocuments } from './domain/collections/ingest-documents.ts'
+import { SearchCollection } from './domain/collections/search-collection.ts'
 import { createConversations } from './domain/conversations/conversations.ts'
 import { SendMessage } from './domain/conversations/send-message.ts'
+import { startFacts } from './domain/facts/facts.ts'
 import { INTERVIEW_PROMPT_QUEUE } from './domain/interviews/enhance-interview.ts'
 import { findPassages } from './domain/interviews/find-passages.ts'
 import { startInterviews } from './domain/interviews/interviews.ts'
@@ -254,6 +257,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
             logger,
           })
     owners.push(async () => signIn?.close())
+    const facts = startFacts({
+      db: client,
+      transaction,
+      changes: coordination.changes,
+      promotionThreshold: config.factPromotionThreshold,
+      eventsCommitted,
+      clock,
+      logger,
+      metrics,
+    })
+    owners.push(() => facts.close())
     const services: Services = {
       db: client,
       transaction,
@@ -280,6 +294,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       recentMessages: conversations.recent,
       sealingKeys: options.sealingKeys,
       signIn,
+      facts,
+      ingestDocuments: new IngestDocuments({
+        transaction,
+        locks: coordination.locks,
+        lockTimeoutMs: config.ingestLockTimeoutMs,
+        clock,
+        metrics,
+      }),
+      searchCollection: new SearchCollection({ db: client, locks: coordination.locks }),
       dataPointThreshold: config.dataPointThreshold,
       now,
       logger,

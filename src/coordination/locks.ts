@@ -9,6 +9,8 @@ const MAX_WAITERS = 1000
 const MAX_SEARCHES = 20
 /** Reads of one user's memory at once on an instance. */
 const MAX_MEMORY_READS = 10
+/** Ingestions of all collections at once on an instance: each keeps a connection of the pool, and searches need the others. */
+const MAX_INGESTIONS = 2
 
 /** The locks of an instance, each named once, with their metrics. Between instances the database's own locks decide. */
 export interface Locks {
@@ -16,8 +18,12 @@ export interface Locks {
   readonly memory: KeyedMutex
   /** The same for those who only read, who never wait for a writer: up to 10 at once. */
   readonly memoryReads: KeyedReadWriteLock
-  /** A collection: one ingestion, or up to 20 searches. */
-  readonly collections: KeyedReadWriteLock
+  /** A collection: one ingestion at a time. It never stands in the way of a search, so searches have seats of their own. */
+  readonly collections: KeyedMutex
+  /** Seats of the searches of a collection: readers alone. */
+  readonly searches: KeyedReadWriteLock
+  /** Seats of ingestions, whatever their collections, under one key: readers alone. */
+  readonly ingestions: KeyedReadWriteLock
 }
 
 export function createLocks(options: { clock: Clock; metrics: Metrics }): Locks {
@@ -42,21 +48,34 @@ export function createLocks(options: { clock: Clock; metrics: Metrics }): Locks 
         if (outcome === 'timeout') metrics.memoryLockTimeouts.inc()
       },
     }),
-    collections: new KeyedReadWriteLock({
-      name: 'collections',
+    searches: new KeyedReadWriteLock({
+      name: 'searches',
       maxWaiters: MAX_WAITERS,
       maxReaders: MAX_SEARCHES,
       clock,
-      // A collection's name is no user's: few, and chosen by operators.
-      onWait({ key, outcome }: LockWait) {
-        if (outcome === 'timeout') metrics.collectionLockTimeouts.inc({ collection_name: key })
-      },
+    }),
+    ingestions: new KeyedReadWriteLock({
+      name: 'ingestions',
+      maxWaiters: MAX_WAITERS,
+      maxReaders: MAX_INGESTIONS,
+      clock,
+    }),
+    collections: new KeyedMutex({
+      name: 'collections',
+      maxWaiters: MAX_WAITERS,
+      clock,
     }),
   }
 }
 
 /** For the health page: callers in each lock's queues, and keys held. */
-export function lockFigures({ memory, memoryReads, collections }: Locks) {
+export function lockFigures({ memory, memoryReads, collections, searches, ingestions }: Locks) {
   const of = (lock: { queueLength: number; size: number }) => ({ waiting: lock.queueLength, held: lock.size })
-  return { memory: of(memory), memoryReads: of(memoryReads), collections: of(collections) }
+  return {
+    memory: of(memory),
+    memoryReads: of(memoryReads),
+    collections: of(collections),
+    searches: of(searches),
+    ingestions: of(ingestions),
+  }
 }

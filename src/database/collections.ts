@@ -21,75 +21,89 @@ export interface SearchHitRow {
   metadata: JsonValue
 }
 
-/** Of a collection's documents in one language: a lexeme beside their words, so that one index finds both at once. */
-const SCOPE = (collectionId: string, language: string) => `${collectionId}::text || ':' || ${language}`
+/** Of an edition's documents in one language: a lexeme beside their words, so that one index finds both at once. */
+const SCOPE = (collectionId: string, edition: string, language: string) =>
+  `${collectionId}::text || ':' || ${edition} || ':' || ${language}`
+
+/** Where documents are put, or are searched: of a collection's editions one is searched. */
+export interface Edition {
+  collectionId: string
+  edition: number
+}
 
 const LOCK = {
   name: 'collections-lock',
   text: `
     INSERT INTO collections (name) VALUES ($1::text)
     ON CONFLICT (name) DO UPDATE SET name = excluded.name
-    RETURNING id`,
+    RETURNING id AS "collectionId", edition`,
 }
-/** Locks the collection's row, made on first sight, until the transaction ends. @returns its id. */
-export async function lockCollection(db: Queryable, name: string): Promise<string> {
-  const [row] = await db.query<{ id: string }>(LOCK, [name])
+/** Locks the collection's row, made on first sight, until the transaction ends. @returns the edition that is searched. */
+export async function lockCollection(db: Queryable, name: string): Promise<Edition> {
+  const [row] = await db.query<Edition>(LOCK, [name])
   if (!row) throw new Error('an upsert returned no row')
-  return row.id
+  return row
+}
+
+const BOUND_LOCK_WAIT = {
+  name: 'collections-bound-lock-wait',
+  text: `SELECT set_config('lock_timeout', $1::text, true), set_config('statement_timeout', $2::text, true)`,
+}
+/** A statement that waits for a lock is a running one to the server, which must not end it before the wait is over. */
+const STATEMENT_MS = 60_000
+
+/** For the rest of the transaction: how long one statement waits for a lock. */
+export async function boundLockWait(db: Queryable, timeoutMs: number): Promise<void> {
+  await db.query(BOUND_LOCK_WAIT, [String(timeoutMs), String(timeoutMs + STATEMENT_MS)])
 }
 
 const UPSERT_DOCUMENTS = {
   name: 'documents-upsert',
   text: `
-    INSERT INTO documents (collection_id, document_id, text, metadata, language, search)
-    SELECT $1::uuid, new."documentId", new.text, coalesce(new.metadata, 'null'), new.language,
-      to_tsvector(new.language::regconfig, new.text) || array_to_tsvector(ARRAY[${SCOPE('$1::uuid', 'new.language')}])
-    FROM jsonb_to_recordset($2::jsonb) AS new ("documentId" text, text text, metadata jsonb, language text)
-    LEFT JOIN documents old ON old.collection_id = $1::uuid AND old.document_id = new."documentId"
+    INSERT INTO documents (collection_id, edition, document_id, text, metadata, language, search)
+    SELECT $1::uuid, $2::int, new."documentId", new.text, coalesce(new.metadata, 'null'), new.language,
+      to_tsvector(new.language::regconfig, new.text)
+        || array_to_tsvector(ARRAY[${SCOPE('$1::uuid', '$2::int', 'new.language')}])
+    FROM jsonb_to_recordset($3::jsonb) AS new ("documentId" text, text text, metadata jsonb, language text)
+    LEFT JOIN documents old ON old.collection_id = $1::uuid AND old.edition = $2::int AND old.document_id = new."documentId"
     -- What is there already costs no new row, and no new entries of the index.
     WHERE old.document_id IS NULL
       OR (old.text, old.metadata, old.language) IS DISTINCT FROM (new.text, coalesce(new.metadata, 'null'), new.language)
-    ON CONFLICT (collection_id, document_id) DO UPDATE
+    ON CONFLICT (collection_id, edition, document_id) DO UPDATE
       SET text = excluded.text, metadata = excluded.metadata, language = excluded.language, search = excluded.search`,
 }
 /** Under the collection's lock; each documentId at most once. A metadata of null is stored as JSON's null. */
 export async function upsertDocuments(
   db: Queryable,
-  collectionId: string,
+  { collectionId, edition }: Edition,
   documents: readonly NewDocument[],
 ): Promise<void> {
-  await db.query(UPSERT_DOCUMENTS, [collectionId, JSON.stringify(documents)])
+  await db.query(UPSERT_DOCUMENTS, [collectionId, edition, JSON.stringify(documents)])
 }
 
-const DELETE_OTHER_DOCUMENTS = {
-  name: 'documents-delete-others',
-  text: `
-    DELETE FROM documents WHERE collection_id = $1::uuid
-      AND document_id NOT IN (SELECT value FROM jsonb_array_elements_text($2::jsonb))`,
+const DELETE_OTHER_EDITIONS = {
+  name: 'documents-delete-other-editions',
+  text: 'DELETE FROM documents WHERE collection_id = $1::uuid AND edition <> $2::int',
 }
-/** Under the collection's lock: keeps these documents and no other. */
-export async function deleteOtherDocuments(
-  db: Queryable,
-  collectionId: string,
-  documentIds: readonly string[],
-): Promise<void> {
-  await db.query(DELETE_OTHER_DOCUMENTS, [collectionId, JSON.stringify(documentIds)])
+/** Under the collection's lock: keeps the documents of this edition and no other. */
+export async function deleteOtherEditions(db: Queryable, { collectionId, edition }: Edition): Promise<void> {
+  await db.query(DELETE_OTHER_EDITIONS, [collectionId, edition])
 }
 
 const COMPLETE = {
   name: 'collections-complete-ingestion',
   text: `
-    UPDATE collections SET version = version + 1, updated_at = clock_timestamp(),
-      document_count = (SELECT count(*) FROM documents WHERE collection_id = $1::uuid)
+    UPDATE collections SET version = version + 1, edition = $2::int, updated_at = clock_timestamp(),
+      document_count = (SELECT count(*) FROM documents WHERE collection_id = $1::uuid AND edition = $2::int)
     WHERE id = $1::uuid
     RETURNING version, document_count AS "documentCount"`,
 }
-/** The last statement of an ingestion: the next version is what its transaction commits. */
+/** The last statement of an ingestion: the next version is what its transaction commits, and searches read this edition. */
 export async function completeIngestion(
   db: Queryable,
-  collectionId: string,
+  { collectionId, edition }: Edition,
 ): Promise<{ version: number; documentCount: number }> {
-  const [row] = await db.query<{ version: number; documentCount: number }>(COMPLETE, [collectionId])
+  const [row] = await db.query<{ version: number; documentCount: number }>(COMPLETE, [collectionId, edition])
   if (!row) throw new Error('the collection is gone')
   return row
 }
@@ -109,8 +123,8 @@ const SEARCH = {
         ('english', websearch_to_tsquery('english', $2::text)), ('italian', websearch_to_tsquery('italian', $2::text))
       ) AS q (language, query)
       JOIN documents d
-        ON d.search @@ (quote_literal(${SCOPE('c.id', 'q.language')})::tsquery && q.query)
-        AND d.collection_id = c.id AND d.language = q.language
+        ON d.search @@ (quote_literal(${SCOPE('c.id', 'c.edition', 'q.language')})::tsquery && q.query)
+        AND d.collection_id = c.id AND d.edition = c.edition AND d.language = q.language
       WHERE c.name = $1::text AND numnode(q.query) > 0
       ORDER BY score DESC, d.document_id LIMIT $3::int
     )

@@ -53,6 +53,13 @@ export const findTrackingMismatches = finding(
    WHERE t.analysis_count IS DISTINCT FROM a.count`,
 )
 
+/** Facts whose count is not that of their sources. */
+export const findFactCountMismatches = finding(
+  'consistency-fact-count-mismatches',
+  `SELECT f.id::text AS id FROM collective_facts f
+   WHERE f.source_count <> (SELECT count(*) FROM fact_sources s WHERE s.fact_id = f.id)`,
+)
+
 const REPAIR_TRACKING = {
   name: 'consistency-repair-tracking',
   text: `
@@ -67,4 +74,25 @@ const REPAIR_TRACKING = {
 /** Writes the tracking of these users and archetypes anew, from what is stored. @returns how many. */
 export async function repairTracking(db: Queryable, ids: readonly string[]): Promise<number> {
   return (await db.query(REPAIR_TRACKING, [JSON.stringify(ids)])).length
+}
+
+const LOCK_FACTS = {
+  name: 'consistency-lock-facts',
+  text: `
+    SELECT id FROM collective_facts WHERE id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))
+    ORDER BY hash FOR UPDATE`,
+}
+const RECOUNT_FACTS = {
+  name: 'consistency-recount-facts',
+  text: `
+    UPDATE collective_facts f SET source_count = s.sources
+    FROM (SELECT id, (SELECT count(*)::int FROM fact_sources WHERE fact_id = id) AS sources FROM collective_facts
+      WHERE id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))) AS s
+    WHERE f.id = s.id AND f.source_count <> s.sources
+    RETURNING 1`,
+}
+/** Counts the sources of these facts anew, under the facts' locks; what was promoted stays so. @returns how many were wrong. */
+export async function recountFacts(db: Queryable, ids: readonly string[]): Promise<number> {
+  await db.query(LOCK_FACTS, [JSON.stringify(ids)])
+  return (await db.query(RECOUNT_FACTS, [JSON.stringify(ids)])).length
 }

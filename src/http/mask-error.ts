@@ -1,5 +1,5 @@
 import { GraphQLError, type GraphQLFormattedError } from 'graphql'
-import { LockQueueFullError, LockTimeoutError } from '../coordination/lock-errors.ts'
+import { isTurnedAway } from '../coordination/turned-away.ts'
 import { isDatabaseAway } from '../database/postgres-errors.ts'
 import type { Logger } from '../shared/logger.ts'
 
@@ -47,9 +47,9 @@ export function maskError(
         http: { status: 503 },
       })
     }
-    if (cause instanceof LockQueueFullError || cause instanceof LockTimeoutError) {
-      logger.warn({ err: cause, requestId, path: error.path }, 'too many want the same')
-      return withExtensions(error, 'The gateway is busy; try again in a moment.', {
+    if (isTurnedAway(cause)) {
+      logger.warn({ err: cause, requestId, path: error.path }, 'a request was turned away')
+      return withExtensions(error, 'Too many ask for the same at once; try again in a moment.', {
         code: 'UNAVAILABLE',
         retryAfterMs: RETRY_AFTER_MS,
         http: { status: 503 },

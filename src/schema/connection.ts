@@ -34,15 +34,30 @@ function decodeCursor(cursor: string): { at: Date; id: string } {
   return { at: createdAt, id }
 }
 
+interface PageArguments {
+  first?: number | null | undefined
+  after?: string | null | undefined
+}
+
 /** @throws GraphQLError BAD_USER_INPUT that names the argument. */
-export async function keysetConnection<Row extends KeysetRow>(
-  args: { first?: number | null | undefined; after?: string | null | undefined },
+export function keysetConnection<Row extends KeysetRow>(
+  args: PageArguments,
   find: (page: KeysetPage) => Promise<Row[]>,
+  countAll: () => Promise<number>,
+): Promise<Connection<Row>> {
+  return pageConnection(args, decodeCursor, find, countAll)
+}
+
+/** Of a list whose cursors are of its own kind. @throws GraphQLError BAD_USER_INPUT that names the argument. */
+export async function pageConnection<Row, Cursor>(
+  args: PageArguments,
+  decode: (cursor: string) => Cursor,
+  find: (page: { after: Cursor | undefined; limit: number }) => Promise<Row[]>,
   countAll: () => Promise<number>,
 ): Promise<Connection<Row>> {
   const first = args.first ?? 20
   if (first < 1 || first > MAX_PAGE_SIZE) throw badUserInput(`first: expected 1 to ${MAX_PAGE_SIZE}`)
-  const after = args.after == null ? undefined : decodeCursor(args.after)
+  const after = args.after == null ? undefined : decode(args.after)
   // One row more tells whether there is a next page.
   const rows = await find({ after, limit: first + 1 })
   return {
@@ -69,6 +84,15 @@ export function connectionType<Row extends KeysetRow>(
   name: string,
   node: ObjectRef<BuilderTypes, Row>,
   cursorOf: (row: Row) => string = encodeCursor,
+) {
+  return connectionTypeOf<Row, Row>(name, node, cursorOf)
+}
+
+/** Of a list whose rows know more than its nodes do, as their place in it. */
+export function connectionTypeOf<Node, Row extends Node>(
+  name: string,
+  node: ObjectRef<BuilderTypes, Node>,
+  cursorOf: (row: Row) => string,
 ) {
   const Edge = builder.objectRef<Row>(`${name}Edge`).implement({
     fields: t => ({

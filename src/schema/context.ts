@@ -6,9 +6,12 @@ import type { DatabaseClient } from '../database/client.ts'
 import type { InterviewChangeRow } from '../database/interview-changes.ts'
 import type { RunTransaction } from '../database/transaction.ts'
 import type { RequestAnalysis } from '../domain/analyses/request-analysis.ts'
+import type { IngestDocuments } from '../domain/collections/ingest-documents.ts'
+import type { SearchCollection } from '../domain/collections/search-collection.ts'
 import type { RecentMessages } from '../domain/conversations/recent-messages.ts'
 import type { SendMessage } from '../domain/conversations/send-message.ts'
 import type { SessionWriter } from '../domain/conversations/session-writer.ts'
+import type { Facts } from '../domain/facts/facts.ts'
 import type { CreateInterview } from '../domain/interviews/create-interview.ts'
 import type { DeliverPrompts } from '../domain/interviews/deliver-prompts.ts'
 import type { MoveInterview } from '../domain/interviews/move-interview.ts'
@@ -44,6 +47,9 @@ export interface Services {
   readonly sealingKeys: SealingKeys
   /** Undefined where tokens are signed by somebody else. */
   readonly signIn: SignInParts | undefined
+  readonly facts: Facts
+  readonly ingestDocuments: IngestDocuments
+  readonly searchCollection: SearchCollection
   readonly dataPointThreshold: number
   readonly now: () => Date
   readonly logger: Logger
@@ -121,4 +127,12 @@ export function rateLimited(retryAfterMs: number): GraphQLError {
 
 export function badUserInput(message: string): GraphQLError {
   return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' } })
+}
+
+/** Where a client that resumes an event stream goes on. @throws GraphQLError BAD_USER_INPUT for an id that no event of ours had */
+export function lastSeen({ lastEventId }: Context): number | undefined {
+  if (lastEventId === undefined) return undefined
+  if (!/^\d{1,9}$/.test(lastEventId))
+    throw badUserInput('Last-Event-ID: expected the id of an event of this stream')
+  return Number(lastEventId)
 }

@@ -113,11 +113,12 @@ export const LockTimeoutError = builder.objectRef<LockTimeout>('LockTimeoutError
   interfaces: [ErrorInterface],
   fields: t => ({ waitedMs: t.exposeInt('waitedMs') }),
 })
-export function lockTimeout(waitedMs: number): LockTimeout {
+/** @param what is being written, where the caller may know, as `The collection "recipes"` */
+export function lockTimeout(waitedMs: number, what = 'What you asked to write'): LockTimeout {
   return {
     __typename: 'LockTimeoutError',
     code: 'LOCK_TIMEOUT',
-    message: 'Others are writing the same right now; nothing was stored. Try again in a moment.',
+    message: `${what} is being written by others right now; nothing was stored. Try again in a moment.`,
     waitedMs: Math.round(waitedMs),
   }
 }

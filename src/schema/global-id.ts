@@ -12,6 +12,7 @@ export const nodeTypes = [
   'Conversation',
   'Message',
   'MemoryFact',
+  'CollectiveFact',
 ] as const
 export type NodeType = (typeof nodeTypes)[number]
 

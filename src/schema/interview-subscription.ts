@@ -2,7 +2,7 @@ import { GraphQLError } from 'graphql'
 import type { InterviewChangeRow } from '../database/interview-changes.ts'
 import { interviewFeedKey } from '../domain/interviews/interviews.ts'
 import { builder } from './builder.ts'
-import { badUserInput, type Context, requireViewer } from './context.ts'
+import { badUserInput, type Context, lastSeen, requireViewer } from './context.ts'
 import { filterRows, followAllInterviews } from './follow-interviews.ts'
 import { decodeIdOf } from './global-id.ts'
 import { InterviewStatusChange } from './interview.ts'
@@ -67,14 +67,6 @@ function followAll(
   const wanted =
     afterVersion === null ? changes : filterRows(changes, ({ version }) => version > afterVersion)
   return placed(wanted, change => change.position)
-}
-
-/** @throws GraphQLError BAD_USER_INPUT for an id that no event of ours had */
-function lastSeen({ lastEventId }: Context): number | undefined {
-  if (lastEventId === undefined) return undefined
-  if (!/^\d{1,9}$/.test(lastEventId))
-    throw badUserInput('Last-Event-ID: expected the id of an event of this stream')
-  return Number(lastEventId)
 }
 
 function placed(

@@ -17,6 +17,7 @@ import {
   findConversationBySession,
   findConversationsByIds,
 } from '../database/conversations.ts'
+import { countFacts, type FactFilter, findCollectiveFactsByIds, findContributed } from '../database/facts.ts'
 import { findInterviewHistory, type InterviewChangeRow } from '../database/interview-changes.ts'
 import {
   type EnhancedPromptRow,
@@ -163,6 +164,25 @@ export function createLoaders({
       'accountsByUser',
       row => row.userId,
       ids => findAccountsByUserIds(db, ids),
+    ),
+    fact: rowById('fact', ids => findCollectiveFactsByIds(db, ids)),
+    factCount: each<FactFilter, number>('factCount', filter => countFacts(db, filter)),
+    /** Whether a user has contributed a fact. */
+    contributed: new DataLoader<{ userId: string; factId: string }, boolean, string>(
+      async keys => {
+        observe('contributed', keys.length)
+        const keysByUser = Map.groupBy(keys, key => key.userId)
+        const contributedByUser = new Map(
+          await Promise.all(
+            [...keysByUser].map(async ([userId, ofUser]) => {
+              const factIds = ofUser.map(key => key.factId)
+              return [userId, await findContributed(db, userId, factIds)] as const
+            }),
+          ),
+        )
+        return keys.map(({ userId, factId }) => contributedByUser.get(userId)?.has(factId) ?? false)
+      },
+      { cacheKeyFn: ({ userId, factId }) => `${userId} ${factId}` },
     ),
     planCount: each<PlanFilter & { userId: string }, number>('planCount', ({ userId, ...filter }) =>
       countPlans(db, userId, filter),

@@ -24,6 +24,11 @@ import './stats.ts'
 import './account.ts'
 import './registration.ts'
 import './session.ts'
+import './fact.ts'
+import './contribute-fact.ts'
+import './fact-subscription.ts'
+import './collection.ts'
+import './ingest-documents.ts'
 
 export const schema = builder.toSchema({ sortSchema: false })
 

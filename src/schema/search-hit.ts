@@ -9,8 +9,12 @@ export const SearchHit = builder
     fields: t => ({
       documentId: t.exposeString('documentId'),
       text: t.exposeString('text'),
-      snippet: t.exposeString('snippet'),
-      score: t.exposeFloat('score'),
+      snippet: t.exposeString('snippet', {
+        description: 'HTML: passages of the text, escaped, with what was found in <b>.',
+      }),
+      score: t.exposeFloat('score', {
+        description: 'Higher is better; to be compared within one answer alone.',
+      }),
       metadata: t.expose('metadata', { type: 'JSON' }),
     }),
   })

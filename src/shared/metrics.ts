@@ -140,6 +140,7 @@ export function createMetrics() {
         },
       })
     },
+    factsPromoted: counter('facts_promoted_total', 'Facts promoted by contributions on this instance'),
     graphqlRequests: counter('graphql_requests_total', 'GraphQL operations', ['operation', 'outcome']),
     graphqlSeconds: histogram('graphql_request_seconds', 'Duration of a GraphQL operation', ['operation']),
     subscriptionsActive: gauge('graphql_subscriptions_active', 'Open subscriptions'),

@@ -23,6 +23,8 @@ test('defaults are those of the contract', () => {
     recentAnalysisMinutes: 10,
     dataPointThreshold: 50,
     lockTimeoutMs: 5000,
+    ingestLockTimeoutMs: 30_000,
+    factPromotionThreshold: 3,
     coordination: 'distributed',
     graphiql: true,
     corsOrigins: undefined,

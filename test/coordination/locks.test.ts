@@ -18,27 +18,43 @@ test('waits for a memory are measured by operation, and those that time out are 
   )
 })
 
-test('a collection that times out is counted under its name, and the figures show who waits', async () => {
-  const metrics = createMetrics()
-  const locks = createLocks({ clock: systemClock, metrics })
-  const ingestion = await locks.collections.acquireWrite('recipes', { timeoutMs: 0, operation: 'ingest' })
-  const search = locks.collections.acquireRead('recipes', { timeoutMs: 10_000, operation: 'search' })
+test('of a collection one ingestion and 20 searches go on at once, and the figures show who waits', async () => {
+  const locks = createLocks({ clock: systemClock, metrics: createMetrics() })
+  const [none, wait] = [{ waiting: 0, held: 0 }, 10_000]
+  const search = (timeoutMs: number) =>
+    locks.searches.acquireRead('recipes', { timeoutMs, operation: 'search' })
+  const ingest = (timeoutMs: number) =>
+    locks.collections.acquire('recipes', { timeoutMs, operation: 'ingest' })
+  const ingestion = await ingest(0)
+  const searches = await Promise.all(Array.from({ length: 20 }, () => search(0)))
+  await expect(ingest(0)).rejects.toThrow(LockTimeoutError)
+  await expect(search(0)).rejects.toThrow(LockTimeoutError)
+  const [next, last] = [ingest(wait), search(wait)]
+  const busy = { waiting: 1, held: 1 }
   expect(lockFigures(locks)).toEqual({
-    memory: { waiting: 0, held: 0 },
-    memoryReads: { waiting: 0, held: 0 },
-    collections: { waiting: 1, held: 1 },
+    memory: none,
+    memoryReads: none,
+    ingestions: none,
+    collections: busy,
+    searches: busy,
   })
-  await expect(
-    locks.collections.acquireWrite('recipes', { timeoutMs: 0, operation: 'ingest' }),
-  ).rejects.toThrow(LockTimeoutError)
-  ingestion.release()
-  ;(await search).release()
+  for (const grant of [ingestion, ...searches]) grant.release()
+  for (const grant of await Promise.all([next, last])) grant.release()
   expect(lockFigures(locks)).toEqual({
-    memory: { waiting: 0, held: 0 },
-    memoryReads: { waiting: 0, held: 0 },
-    collections: { waiting: 0, held: 0 },
+    memory: none,
+    memoryReads: none,
+    ingestions: none,
+    collections: none,
+    searches: none,
   })
-  expect(await metrics.registry.getSingleMetricAsString('collection_lock_timeout_total')).toContain(
-    '{collection_name="recipes"} 1',
-  )
+})
+
+test('two ingestions of whatever collections keep a connection each, and a third waits for one of them', async () => {
+  const { ingestions } = createLocks({ clock: systemClock, metrics: createMetrics() })
+  const seat = (timeoutMs: number) => ingestions.acquireRead('', { timeoutMs, operation: 'ingest' })
+  const [first] = await Promise.all([seat(0), seat(0)])
+  await expect(seat(0)).rejects.toThrow(LockTimeoutError)
+  const third = seat(10_000)
+  first?.release()
+  await third
 })

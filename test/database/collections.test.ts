@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createDatabaseClient, type DatabaseClient } from '../../src/database/client.ts'
 import {
   completeIngestion,
-  deleteOtherDocuments,
+  deleteOtherEditions,
   lockCollection,
   type NewDocument,
   searchCollection,
@@ -42,15 +42,11 @@ const italian = (documentId: string, text: string): NewDocument => ({
 
 function ingest(name: string, documents: readonly NewDocument[], replace = false) {
   return transaction('test-ingest', async tx => {
-    const id = await lockCollection(tx, name)
-    if (replace)
-      await deleteOtherDocuments(
-        tx,
-        id,
-        documents.map(document => document.documentId),
-      )
-    await upsertDocuments(tx, id, documents)
-    return completeIngestion(tx, id)
+    const current = await lockCollection(tx, name)
+    const target = replace ? { ...current, edition: current.edition + 1 } : current
+    await upsertDocuments(tx, target, documents)
+    if (replace) await deleteOtherEditions(tx, target)
+    return completeIngestion(tx, target)
   })
 }
 

@@ -9,8 +9,10 @@ export interface HeldLock {
   waitedFor(): Promise<number>
   /** Waits until the backend's statement has given up, as it does after LOCK_TIMEOUT_MS. */
   givenUp(pid: number): Promise<void>
-  /** Idempotent. */
+  /** Idempotent. What the statement did is undone. */
   release(): Promise<void>
+  /** Releases, and what the statement did stays. */
+  commit(): Promise<void>
 }
 
 /**
@@ -64,6 +66,10 @@ export async function holdLock(databaseUrl: string, statement: string): Promise<
     release() {
       released ??= release()
       return released
+    },
+    async commit() {
+      await holder.query('COMMIT')
+      await lock.release()
     },
   }
   onTestFinished(() => lock.release())

@@ -1,10 +1,12 @@
 import type { Queryable } from '../../database/client.ts'
 import {
   type Finding,
+  findFactCountMismatches,
   findHistoryGaps,
   findMissingPrompts,
   findOrphanedPrompts,
   findTrackingMismatches,
+  recountFacts,
   repairTracking,
 } from '../../database/consistency.ts'
 import { changeInterviewStatus } from '../../database/interview-changes.ts'
@@ -56,7 +58,7 @@ export class RunConsistencyCheck {
 
   constructor(options: RunConsistencyCheckOptions) {
     this.#options = options
-    this.#checks = interviewChecks(options).concat(trackingCheck(options))
+    this.#checks = interviewChecks(options).concat(trackingCheck(options), factCountCheck(options))
   }
 
   async execute({ repair }: { repair: boolean }): Promise<ConsistencyReport> {
@@ -156,5 +158,13 @@ function trackingCheck({ db }: RunConsistencyCheckOptions): Check {
     name: 'tracking_mismatch',
     find: limit => findTrackingMismatches(db, limit),
     repair: (transaction, ids) => repairTracking(transaction, ids),
+  }
+}
+
+function factCountCheck({ db }: RunConsistencyCheckOptions): Check {
+  return {
+    name: 'fact_count_mismatch',
+    find: limit => findFactCountMismatches(db, limit),
+    repair: (transaction, ids) => recountFacts(transaction, ids),
   }
 }

@@ -1,0 +1,216 @@
+import { z } from 'zod'
+import { LockTimeoutError } from '../../coordination/lock-errors.ts'
+import type { Locks } from '../../coordination/locks.ts'
+import {
+  boundLockWait,
+  completeIngestion,
+  deleteOtherEditions,
+  type Edition,
+  lockCollection,
+  type NewDocument,
+  upsertDocuments,
+} from '../../database/collections.ts'
+import { SQLSTATE, sqlState } from '../../database/postgres-errors.ts'
+import type { RunTransaction, Transaction } from '../../database/transaction.ts'
+import { delay } from '../../shared/abort.ts'
+import type { Clock } from '../../shared/clock.ts'
+import type { JsonValue } from '../../shared/json.ts'
+import type { Metrics } from '../../shared/metrics.ts'
+import { type FieldIssue, fieldIssues } from '../field-issues.ts'
+import { CollectionName, DocumentForm } from './document-form.ts'
+import { documentLanguage } from './document-language.ts'
+
+export interface IngestDocumentsRequest {
+  collection: string
+  documents: readonly { documentId: string; text: string; metadata: JsonValue }[]
+  replace: boolean
+  /** Aborts when the client leaves: it waits no longer then, and what has begun is finished. */
+  signal?: AbortSignal
+}
+
+export interface StreamedIngestion {
+  collection: string
+  replace: boolean
+  /** The documents, each documentId once. Read again from the start when the transaction is tried again. */
+  read: () => AsyncIterable<DocumentForm>
+  /** How many documents the database has taken; from 0 again when the transaction is tried again. */
+  onProgress: (documents: number) => void
+}
+
+interface Ingestion extends StreamedIngestion {
+  /** Milliseconds of rest for each of work. */
+  rest: number
+}
+
+interface Ingested {
+  type: 'ingested'
+  ingested: number
+  documentCount: number
+  version: number
+}
+interface LockTimeout {
+  type: 'lock-timeout'
+  waitedMs: number
+}
+export type IngestDocumentsOutcome = Ingested | LockTimeout | { type: 'invalid-input'; issues: FieldIssue[] }
+
+export interface IngestDocumentsOptions {
+  transaction: RunTransaction
+  locks: Pick<Locks, 'collections' | 'ingestions'>
+  /** For all the locks of an ingestion together. */
+  lockTimeoutMs: number
+  clock: Clock
+  metrics: Metrics
+}
+
+export const MAX_DOCUMENTS_PER_CALL = 10_000
+/** Of one statement: some ten milliseconds' work, so that it holds up neither the server nor this process. */
+const BATCH = { documents: 50, characters: 100_000 }
+/** A long ingestion rests for as long as it works: nobody waits for it, and people do wait for their searches. */
+const REST = 1
+/** A call's documents are there at once; a file's are read meanwhile, and may be millions. */
+const CALL_TIMEOUT_MS = 120_000
+const STREAM_TIMEOUT_MS = 6 * 3_600_000
+
+const Form = z
+  .object({
+    collection: CollectionName,
+    documents: z
+      .array(DocumentForm)
+      .max(MAX_DOCUMENTS_PER_CALL, `expected at most ${MAX_DOCUMENTS_PER_CALL} documents in one call`),
+    replace: z.boolean(),
+  })
+  .superRefine(({ documents, replace }, context) => {
+    if (documents.length === 0 && !replace)
+      context.addIssue({ code: 'custom', path: ['documents'], message: 'expected at least one document' })
+    const indexById = new Map<string, number>()
+    for (const [index, { documentId }] of documents.entries()) {
+      const before = indexById.get(documentId)
+      if (before === undefined) indexById.set(documentId, index)
+      else
+        context.addIssue({
+          code: 'custom',
+          path: ['documents', index, 'documentId'],
+          message: `expected each documentId once; documents.${before} has it too`,
+        })
+    }
+  })
+
+/**
+ * Puts documents into a collection: all of them with the next version, or none. One ingestion of a collection at a time,
+ * on all instances: the row of the collection is locked until the transaction that holds all of it commits, so that an
+ * instance that dies leaves nothing behind. Searches read their own snapshot and never wait for it.
+ */
+export class IngestDocuments {
+  readonly #options: IngestDocumentsOptions
+
+  constructor(options: IngestDocumentsOptions) {
+    this.#options = options
+  }
+
+  /** @throws {LockQueueFullError} when too many wait for the collection */
+  async execute(request: IngestDocumentsRequest): Promise<IngestDocumentsOutcome> {
+    const { signal, ...input } = request
+    if (input.documents.length > MAX_DOCUMENTS_PER_CALL) {
+      const message = `expected at most ${MAX_DOCUMENTS_PER_CALL} documents in one call, got ${input.documents.length}`
+      return { type: 'invalid-input', issues: [{ path: ['input', 'documents'], message }] }
+    }
+    const form = Form.safeParse(input)
+    if (!form.success) return { type: 'invalid-input', issues: fieldIssues(form.error, ['input']) }
+    const { collection, replace, documents } = form.data
+    return this.#ingest(
+      {
+        collection,
+        replace,
+        read: async function* () {
+          yield* documents
+        },
+        onProgress: () => {},
+        rest: 0,
+      },
+      { timeoutMs: CALL_TIMEOUT_MS, signal },
+    )
+  }
+
+  /** For more documents than a call takes; they must fit the form already. */
+  executeStream(ingestion: StreamedIngestion): Promise<Ingested | LockTimeout> {
+    return this.#ingest({ ...ingestion, rest: REST }, { timeoutMs: STREAM_TIMEOUT_MS })
+  }
+
+  async #ingest(
+    ingestion: Ingestion,
+    { timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal | undefined },
+  ): Promise<Ingested | LockTimeout> {
+    const { locks, lockTimeoutMs, clock, transaction, metrics } = this.#options
+    const { collection } = ingestion
+    const startedAtMs = clock.nowMs()
+    const waitedMs = () => Math.round(clock.nowMs() - startedAtMs)
+    const wait = () => ({ timeoutMs: Math.max(0, lockTimeoutMs - waitedMs()), signal, operation: 'ingest' })
+    try {
+      // Here first: who waits in the database holds one of the pool's connections.
+      using _turn = await locks.collections.acquire(collection, wait())
+      using _seat = await locks.ingestions.acquireRead('', wait())
+      return await transaction(
+        'ingest-documents',
+        async tx => {
+          const current = await lockRow(tx, collection, lockTimeoutMs - waitedMs())
+          return store(tx, current, ingestion)
+        },
+        { timeoutMs },
+      )
+    } catch (error) {
+      if (!(error instanceof LockTimeoutError)) throw error
+      // A collection's name is no user's: few, and chosen by operators.
+      metrics.collectionLockTimeouts.inc({ collection_name: collection })
+      return { type: 'lock-timeout', waitedMs: waitedMs() }
+    }
+  }
+}
+
+/** @throws {LockTimeoutError} when another instance's ingestion holds the collection for longer than `timeoutMs` */
+async function lockRow(tx: Transaction, collection: string, timeoutMs: number): Promise<Edition> {
+  try {
+    // 0 would wait without a bound.
+    await boundLockWait(tx, Math.max(1, Math.round(timeoutMs)))
+    return await lockCollection(tx, collection)
+  } catch (error) {
+    if (sqlState(error) !== SQLSTATE.lockNotAvailable) throw error
+    throw new LockTimeoutError('collections', 'ingest', timeoutMs)
+  }
+}
+
+/**
+ * What replaces a collection is built as an edition beside the one that is searched: a search would otherwise look through
+ * its rows, and through those that it replaced, only to find that they are not there for it.
+ */
+async function store(tx: Transaction, current: Edition, ingestion: Ingestion): Promise<Ingested> {
+  const { replace, read, onProgress, rest } = ingestion
+  const target = replace ? { ...current, edition: current.edition + 1 } : current
+  let ingested = 0
+  onProgress(0)
+  for await (const batch of batches(read())) {
+    const startedAtMs = performance.now()
+    await upsertDocuments(tx, target, batch)
+    await delay((performance.now() - startedAtMs) * rest)
+    ingested += batch.length
+    onProgress(ingested)
+  }
+  if (replace) await deleteOtherEditions(tx, target)
+  return { type: 'ingested', ingested, ...(await completeIngestion(tx, target)) }
+}
+
+async function* batches(documents: AsyncIterable<DocumentForm>): AsyncGenerator<NewDocument[]> {
+  let batch: NewDocument[] = []
+  let characters = 0
+  for await (const { documentId, text, metadata } of documents) {
+    // Composed, so that the same word is the same lexeme however it was typed.
+    const composed = text.normalize('NFC')
+    batch.push({ documentId, text: composed, metadata, language: documentLanguage(composed) })
+    characters += composed.length
+    if (batch.length < BATCH.documents && characters < BATCH.characters) continue
+    yield batch
+    batch = []
+    characters = 0
+  }
+  if (batch.length > 0) yield batch
+}

@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createDatabaseClient, type DatabaseClient } from '../../src/database/client.ts'
+import { createRunTransaction } from '../../src/database/transaction.ts'
+import { ensureUser } from '../../src/database/users.ts'
+import { ContributeFact, type ContributeFactOutcome } from '../../src/domain/facts/contribute-fact.ts'
+import { factHash } from '../../src/domain/facts/normalise-fact.ts'
+import { createLogger } from '../../src/shared/logger.ts'
+import { createMetrics, type Metrics } from '../../src/shared/metrics.ts'
+import { holdLock } from '../support/process-locks.ts'
+import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
+import { until } from '../support/until.ts'
+
+/*
+ * Who is in which transaction is known here: of the contributions of one turn the first goes alone, and all others, where
+ * their facts are of one lane, go together behind it.
+ */
+
+let database: TestDatabase
+let client: DatabaseClient
+const logger = createLogger({ level: 'silent', format: 'json' })
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  client = createDatabaseClient({
+    url: database.url,
+    poolSize: 8,
+    lockTimeoutMs: 20_000,
+    logger,
+    metrics: createMetrics(),
+  })
+})
+afterAll(async () => {
+  await client?.close()
+  await database?.drop()
+})
+
+function instance(promotionThreshold = 3, db: DatabaseClient = client) {
+  const metrics = createMetrics()
+  const transaction = createRunTransaction(db, { logger, metrics })
+  const contributeFact = new ContributeFact({
+    db,
+    transaction,
+    promotionThreshold,
+    eventsCommitted: () => {},
+    metrics,
+  })
+  const contribute = (userId: string, content: string) =>
+    contributeFact.execute({ userId, content, category: 'general' })
+  return { contribute, metrics }
+}
+
+const user = async (name: string) => (await ensureUser(client, '', name, 'user@example.com')).id
+const users = (name: string, count: number) =>
+  Promise.all(Array.from({ length: count }, (_, index) => user(`${name} ${index}`)))
+
+/** Different facts of one lane. */
+function factsOfOneLane(name: string, count: number): string[] {
+  const facts: string[] = []
+  for (let number = 0; facts.length < count; number++) {
+    const fact = `${name} ${number}`
+    if (Number.parseInt(factHash(fact).slice(0, 8), 16) % 4 === 0) facts.push(fact)
+  }
+  return facts
+}
+
+const transactions = async (metrics: Metrics, outcome: string) =>
+  (await metrics.transactions.get()).values.find(({ labels }) => labels.outcome === outcome)?.value ?? 0
+
+function told(outcomes: readonly ContributeFactOutcome[]) {
+  return outcomes.map(outcome =>
+    outcome.type === 'contributed'
+      ? [outcome.counted, outcome.promotedNow, outcome.fact.sourceCount]
+      : [outcome.type],
+  )
+}
+
+test('what gathers for one fact is one transaction, and each is told what became of its own', async () => {
+  const { contribute, metrics } = instance()
+  const [a = '', b = '', c = '', d = ''] = await users('teller', 4)
+  const outcomes = await Promise.all([a, b, b, a, c, b, d].map(id => contribute(id, 'Everyone is told')))
+  expect(told(outcomes)).toEqual([
+    [true, false, 1],
+    [true, false, 4],
+    [false, false, 4],
+    [false, false, 4],
+    // The third of the four that were counted.
+    [true, true, 4],
+    [false, false, 4],
+    [true, false, 4],
+  ])
+  expect(await transactions(metrics, 'commit')).toBe(2)
+  expect(await metrics.registry.getSingleMetricAsString('facts_promoted_total')).toContain(
+    'facts_promoted_total 1',
+  )
+})
+
+test('where the threshold was lowered, the next contribution promotes, and no repetition does', async () => {
+  const [a = '', b = '', c = '', d = ''] = await users('lowered', 4)
+  const strict = instance(10)
+  for (const id of [a, b, c]) await strict.contribute(id, 'Thresholds come down')
+  const lenient = instance(2)
+  expect(told([await lenient.contribute(a, 'Thresholds come down')])).toEqual([[false, false, 3]])
+  expect(told([await lenient.contribute(d, 'Thresholds come down')])).toEqual([[true, true, 4]])
+})
+
+test('two transactions with the same facts in opposite orders wait for each other once, and never deadlock', async () => {
+  const [one, other] = [instance(), instance()]
+  const facts = factsOfOneLane('Ordered fact', 9)
+  const [opener = '', a = '', b = ''] = await users('orderly', 3)
+  for (const fact of facts) await one.contribute(opener, fact)
+  const held = await holdLock(
+    database.url,
+    `SELECT 1 FROM collective_facts WHERE content = '${facts[4]}' FOR UPDATE`,
+  )
+  // What goes alone first, on each.
+  const [filler = '', otherFiller = ''] = factsOfOneLane('Filler', 2)
+  const outcomes = Promise.all([
+    ...[filler, ...facts].map(fact => one.contribute(a, fact)),
+    ...[otherFiller, ...facts.toReversed()].map(fact => other.contribute(b, fact)),
+  ])
+  await until(
+    async () =>
+      (
+        await database.query(
+          "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+      ).length === 2,
+    { what: 'both transactions to wait' },
+  )
+  await held.release()
+  expect((await outcomes).every(outcome => outcome.type === 'contributed' && outcome.counted)).toBe(true)
+  expect(await transactions(one.metrics, 'retry')).toBe(0)
+  expect(await transactions(other.metrics, 'retry')).toBe(0)
+})
+
+test('a fact that somebody holds for too long fails alone, and those committed with it are stored', async () => {
+  const impatient = createDatabaseClient({
+    url: database.url,
+    poolSize: 4,
+    lockTimeoutMs: 200,
+    logger,
+    metrics: createMetrics(),
+  })
+  const { contribute } = instance(3, impatient)
+  const [stuck = '', ...facts] = factsOfOneLane('Held fact', 6)
+  const [opener = '', a = ''] = await users('patient', 2)
+  await contribute(opener, stuck)
+  const held = await holdLock(
+    database.url,
+    `SELECT 1 FROM collective_facts WHERE content = '${stuck}' FOR UPDATE`,
+  )
+  const outcomes = await Promise.allSettled(
+    [...facts.slice(0, 3), stuck, ...facts.slice(3)].map(fact => contribute(a, fact)),
+  )
+  await held.release()
+  expect(outcomes.map(({ status }) => status)).toEqual([
+    'fulfilled',
+    'fulfilled',
+    'fulfilled',
+    'rejected',
+    'fulfilled',
+    'fulfilled',
+  ])
+  expect(told([await contribute(a, stuck)])).toEqual([[true, false, 2]])
+  await impatient.close()
+})
