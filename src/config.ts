@@ -27,6 +27,10 @@ export interface Config {
   readonly encryptionKeys: readonly string[] | undefined
   /** Absent: mails are written under `dataDir`. */
   readonly mailUrl: string | undefined
+  readonly strava: { readonly apiUrl: string; readonly client: OAuthClient | undefined }
+  readonly wakatime: { readonly apiUrl: string; readonly client: OAuthClient | undefined }
+  /** 0: accounts are synced when somebody asks, and never unasked. */
+  readonly accountSyncMinutes: number
   readonly generator: 'rules' | 'openai'
   /** Set with `generator: 'openai'`. */
   readonly openai:
@@ -46,6 +50,12 @@ export interface Config {
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
   readonly logFormat: 'pretty' | 'json'
   readonly shutdownTimeoutMs: number
+}
+
+/** Without one, expired tokens of the provider cannot be refreshed. */
+export interface OAuthClient {
+  readonly id: string
+  readonly secret: string
 }
 
 export class ConfigError extends Error {
@@ -105,6 +115,14 @@ const Environment = z.object({
     )
     .optional(),
   MAIL_URL: urlOf(['smtp:', 'smtps:']).optional(),
+  STRAVA_API_URL: urlOf(['https:', 'http:']).default('https://www.strava.com/api/v3'),
+  STRAVA_CLIENT_ID: z.string().optional(),
+  STRAVA_CLIENT_SECRET: z.string().optional(),
+  WAKATIME_API_URL: urlOf(['https:', 'http:']).default('https://wakatime.com/api/v1'),
+  WAKATIME_CLIENT_ID: z.string().optional(),
+  WAKATIME_CLIENT_SECRET: z.string().optional(),
+  // Above a month a timer would not hold it.
+  ACCOUNT_SYNC_MINUTES: number({ min: 0, max: 35_000, default: 60 }),
   GENERATOR: z.enum(['rules', 'openai'], 'expected rules or openai').default('rules'),
   OPENAI_BASE_URL: urlOf(['https:', 'http:']).optional(),
   OPENAI_API_KEY: z.string().optional(),
@@ -155,6 +173,9 @@ export function readConfig(
     for (const name of ['OPENAI_BASE_URL', 'OPENAI_MODEL'] as const)
       if (!present[name]) problems.push(`${name}: expected with GENERATOR=openai`)
   }
+  for (const provider of ['STRAVA', 'WAKATIME'])
+    if (!present[`${provider}_CLIENT_ID`] !== !present[`${provider}_CLIENT_SECRET`])
+      problems.push(`${provider}_CLIENT_ID, ${provider}_CLIENT_SECRET: expected both or neither`)
   const origins = present.CORS_ORIGINS?.split(',')
     .map(origin => origin.trim())
     .filter(Boolean)
@@ -184,6 +205,12 @@ export function readConfig(
     },
     encryptionKeys: env.ENCRYPTION_KEY,
     mailUrl: env.MAIL_URL,
+    strava: { apiUrl: env.STRAVA_API_URL, client: client(env.STRAVA_CLIENT_ID, env.STRAVA_CLIENT_SECRET) },
+    wakatime: {
+      apiUrl: env.WAKATIME_API_URL,
+      client: client(env.WAKATIME_CLIENT_ID, env.WAKATIME_CLIENT_SECRET),
+    },
+    accountSyncMinutes: env.ACCOUNT_SYNC_MINUTES,
     generator: env.GENERATOR,
     openai:
       env.GENERATOR === 'openai'
@@ -208,4 +235,8 @@ export function readConfig(
     logFormat: env.LOG_FORMAT ?? (terminal ? 'pretty' : 'json'),
     shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
   }
+}
+
+function client(id: string | undefined, secret: string | undefined): OAuthClient | undefined {
+  return id !== undefined && secret !== undefined ? { id, secret } : undefined
 }

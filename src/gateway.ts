@@ -6,6 +6,7 @@ import { OutboxRelay } from './coordination/outbox-relay.ts'
 import { createDatabaseClient } from './database/client.ts'
 import { migrate } from './database/migrate.ts'
 import { createRunTransaction } from './database/transaction.ts'
+import { ACCOUNT_SYNC_QUEUE, startAccounts } from './domain/accounts/accounts.ts'
 import { createAnalysisPath } from './domain/analyses/analysis-path.ts'
 import { RequestAnalysis } from './domain/analyses/request-analysis.ts'
 import { IngestDocuments } from './domain/collections/ingest-documents.ts'
@@ -36,6 +37,8 @@ import { createDevelopmentToken, createSignAccessToken, createVerifyToken } from
 import type { Generator } from './providers/generator.ts'
 import { createFileMailer, createSmtpMailer } from './providers/mailer.ts'
 import { createRulesMemory } from './providers/rules/memory/extract-facts.ts'
+import { createStrava } from './providers/strava.ts'
+import { createWakatime } from './providers/wakatime.ts'
 import { connectRedis } from './redis/client.ts'
 import { ConversationCache } from './redis/conversation-cache.ts'
 import { appendEvents } from './redis/event-stream.ts'
@@ -81,7 +84,7 @@ export interface Gateway {
 const REPLY_READ_TIMEOUT_MS = 2000
 const MS_PER_MINUTE = 60_000
 /** Every queue of durable jobs, named by the use case that works on it. */
-const jobQueues = [INTERVIEW_PROMPT_QUEUE, REMEMBER_QUEUE, SIGN_IN_MAIL_QUEUE]
+const jobQueues = [INTERVIEW_PROMPT_QUEUE, REMEMBER_QUEUE, SIGN_IN_MAIL_QUEUE, ACCOUNT_SYNC_QUEUE]
 
 /** One instance, which listens before anything else. Several in one process share nothing but what their settings name. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
@@ -268,6 +271,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       metrics,
     })
     owners.push(() => facts.close())
+    const accounts = await startAccounts({
+      db: client,
+      transaction,
+      jobs,
+      keys: options.sealingKeys,
+      providers: {
+        STRAVA: createStrava(config.strava),
+        WAKATIME: createWakatime({ ...config.wakatime, now }),
+      },
+      instance: () => coordination.instance,
+      syncIntervalMs: config.accountSyncMinutes * MS_PER_MINUTE,
+      now,
+      clock,
+      logger,
+    })
+    owners.push(() => accounts.close())
     const services: Services = {
       db: client,
       transaction,
@@ -293,6 +312,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       sessionWriter: conversations.writer,
       recentMessages: conversations.recent,
       sealingKeys: options.sealingKeys,
+      syncAccount: accounts.syncAccount,
       signIn,
       facts,
       ingestDocuments: new IngestDocuments({

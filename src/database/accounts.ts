@@ -40,7 +40,8 @@ const CONNECT = {
     ON CONFLICT (user_id, provider) DO UPDATE SET
       athlete_id = excluded.athlete_id, access_token = excluded.access_token, refresh_token = excluded.refresh_token,
       key_id = excluded.key_id, expires_at = excluded.expires_at, updated_at = excluded.updated_at, revoked_at = NULL,
-      sync_after = excluded.sync_after
+      sync_after = excluded.sync_after,
+      sync_outcome = CASE WHEN excluded.athlete_id = known.athlete_id THEN known.sync_outcome END
     -- Tokens that end earlier are older: the provider has taken them back by now. Another athlete's are no older ones.
     WHERE excluded.expires_at >= known.expires_at OR excluded.athlete_id <> known.athlete_id
       OR known.revoked_at IS NOT NULL

@@ -5,6 +5,7 @@ import type { RunWatch } from '../coordination/run-watch.ts'
 import type { DatabaseClient } from '../database/client.ts'
 import type { InterviewChangeRow } from '../database/interview-changes.ts'
 import type { RunTransaction } from '../database/transaction.ts'
+import type { SyncAccount } from '../domain/accounts/sync-account.ts'
 import type { RequestAnalysis } from '../domain/analyses/request-analysis.ts'
 import type { IngestDocuments } from '../domain/collections/ingest-documents.ts'
 import type { SearchCollection } from '../domain/collections/search-collection.ts'
@@ -45,6 +46,7 @@ export interface Services {
   readonly sessionWriter: SessionWriter
   readonly recentMessages: RecentMessages
   readonly sealingKeys: SealingKeys
+  readonly syncAccount: SyncAccount
   /** Undefined where tokens are signed by somebody else. */
   readonly signIn: SignInParts | undefined
   readonly facts: Facts

@@ -29,6 +29,10 @@ export async function startTestGateway(options: {
     LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'silent',
     JWT_SECRET: TEST_SECRET,
     ENCRYPTION_KEY: TEST_KEY,
+    // Nobody's: a test that wants a provider brings one.
+    STRAVA_API_URL: 'http://127.0.0.1:1',
+    WAKATIME_API_URL: 'http://127.0.0.1:1',
+    ACCOUNT_SYNC_MINUTES: '0',
     ...options.settings,
   }
   const config = {

@@ -1,0 +1,293 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { FakeAccountProviders } from '../support/fake-account-providers.ts'
+import { FakeGenerator } from '../support/fake-generator.ts'
+import { Gate } from '../support/gate.ts'
+import { post } from '../support/graphql-client.ts'
+import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
+import { startTestGateway, type TestGateway, tokenOf } from '../support/test-gateway.ts'
+import { until } from '../support/until.ts'
+
+let database: TestDatabase
+let providers: FakeAccountProviders
+let gateways: TestGateway[] = []
+let token: string
+
+beforeEach(async () => {
+  database = await createTestDatabase()
+  providers = await FakeAccountProviders.start()
+  token = await tokenOf('rider')
+})
+afterEach(async () => {
+  await Promise.all(gateways.splice(0).map(gateway => gateway.close()))
+  providers.close()
+  await database.drop()
+})
+
+async function start(count = 2, settings: Record<string, string> = {}) {
+  gateways = await Promise.all(
+    Array.from({ length: count }, () =>
+      startTestGateway({
+        databaseUrl: database.url,
+        generator: new FakeGenerator(),
+        settings: { ...providers.settings, ...settings },
+      }),
+    ),
+  )
+}
+const url = (on = 0) => gateways[on % gateways.length]?.url ?? ''
+
+const HOUR_MS = 3_600_000
+async function connect(input: Record<string, unknown> = {}, as = token) {
+  const query = 'mutation($input: ConnectAccountInput!) { connectAccount(input: $input) { __typename } }'
+  const variables = {
+    input: {
+      provider: 'STRAVA',
+      athleteId: '4711',
+      accessToken: providers.accessToken,
+      refreshToken: providers.refreshToken,
+      expiresAt: new Date(Date.now() + HOUR_MS).toISOString(),
+      ...input,
+    },
+  }
+  expect((await post(url(), { query, variables, token: as })).data).toEqual({
+    connectAccount: { __typename: 'ConnectAccountPayload' },
+  })
+}
+const EXPIRED = { expiresAt: '2026-01-01T00:00:00.000Z' }
+
+interface Outcome {
+  __typename: string
+  stats: { statsType: string; data: unknown }[]
+  newDataPoints: number
+  tokenRefreshed: boolean
+  code: string
+  message: string
+  retryAt: string | null
+}
+async function sync(on = 0, provider = 'STRAVA', signal?: AbortSignal): Promise<Outcome> {
+  const query = `mutation($provider: StatsProvider!) { syncAccount(provider: $provider) { __typename
+    ... on SyncAccountPayload { stats { provider statsType data } newDataPoints tokenRefreshed }
+    ... on Error { code message } ... on UnavailableError { retryAt } } }`
+  const variables = { provider }
+  const answer = await post<{ syncAccount: Outcome }>(url(on), {
+    query,
+    variables,
+    token,
+    ...(signal && { signal }),
+  })
+  if (!answer.data) throw new Error(JSON.stringify(answer.errors))
+  return answer.data.syncAccount
+}
+const points = () =>
+  database.query<{ metric: string; value: number; externalId: string }>(
+    'SELECT metric, value, external_id AS "externalId" FROM data_points ORDER BY external_id',
+  )
+
+describe('a sync', () => {
+  test('stores stats and activities, each once, however often it runs', async () => {
+    await start(1)
+    await connect()
+    const first = await sync()
+    expect(first).toMatchObject({
+      __typename: 'SyncAccountPayload',
+      newDataPoints: 11,
+      tokenRefreshed: false,
+    })
+    expect(first.stats).toEqual([
+      {
+        provider: 'STRAVA',
+        statsType: 'all_time',
+        data: { ride_totals: { count: 300 }, biggest_ride_distance: 3000 },
+      },
+      { provider: 'STRAVA', statsType: 'recent', data: { ride_totals: { count: 3 } } },
+      { provider: 'STRAVA', statsType: 'ytd', data: { ride_totals: { count: 30 } } },
+    ])
+    expect(await points()).toContainEqual({
+      metric: 'active_minutes',
+      value: 30,
+      externalId: '3:active_minutes',
+    })
+    expect(await sync()).toMatchObject({ newDataPoints: 0 })
+    expect(await points()).toHaveLength(11)
+  })
+
+  test('of WakaTime stores the days that are over', async () => {
+    await start(1)
+    await connect({ provider: 'WAKATIME', athleteId: 'anna' })
+    const { stats, newDataPoints } = await sync(0, 'WAKATIME')
+    expect(newDataPoints).toBe(3)
+    expect(stats.map(({ statsType }) => statsType)).toEqual(['all_time', 'last_30_days', 'last_7_days'])
+    expect(new Set((await points()).map(({ metric, value }) => `${metric} ${value}`))).toEqual(
+      new Set(['coding_seconds 60']),
+    )
+  })
+
+  test('of no account is NOT_FOUND', async () => {
+    await start(1)
+    await connect({}, await tokenOf('somebody-else'))
+    expect(await sync()).toMatchObject({ __typename: 'NotFoundError', code: 'NOT_FOUND' })
+    expect(providers.calls).toEqual([])
+  })
+
+  test('that ten callers on two gateways want at the same time is one fetch, and all get what it brought', async () => {
+    await start()
+    await connect()
+    const gate = new Gate()
+    providers.behave = () => gate.pass()
+    // The fields of a mutation run one after the other: the first tells that its caller has come.
+    const query = `mutation { updatePreferences(input: {}) { __typename }
+      syncAccount(provider: STRAVA) { __typename ... on SyncAccountPayload { newDataPoints } } }`
+    const outcomes = Promise.all(
+      Array.from({ length: 10 }, (_, n) => post<{ syncAccount: Outcome }>(url(n), { query, token })),
+    )
+    await gate.arrived(1)
+    await until(
+      async () => {
+        const [row] = await database.query<{ version: number }>('SELECT version FROM preferences')
+        return row?.version === 10
+      },
+      { what: 'ten callers' },
+    )
+    gate.open()
+    expect((await outcomes).map(({ data }) => data?.syncAccount)).toEqual(
+      Array(10).fill({ __typename: 'SyncAccountPayload', newDataPoints: 11 }),
+    )
+    expect(providers.count('/strava/athletes')).toBe(1)
+  })
+
+  test('goes on when whoever asked for it leaves', async () => {
+    await start(1)
+    await connect()
+    const gate = new Gate()
+    providers.behave = () => gate.pass()
+    const leave = new AbortController()
+    const asked = sync(0, 'STRAVA', leave.signal)
+    await gate.arrived(1)
+    leave.abort()
+    await expect(asked).rejects.toThrow()
+    gate.open()
+    await until(async () => (await points()).length === 11, { what: 'the points' })
+  })
+})
+
+describe('an expired access token', () => {
+  test('is refreshed once by 12 callers on two gateways, and the rotated tokens are stored', async () => {
+    await start()
+    providers.accessToken = 'rotated away'
+    await connect({ ...EXPIRED, accessToken: 'access-old' })
+    const outcomes = await Promise.all(Array.from({ length: 12 }, (_, n) => sync(n)))
+    expect(outcomes.map(({ __typename }) => __typename)).toEqual(outcomes.map(() => 'SyncAccountPayload'))
+    expect(outcomes.some(({ tokenRefreshed }) => tokenRefreshed)).toBe(true)
+    expect(providers.count('/strava/oauth/token')).toBe(1)
+    expect(providers.refreshToken).toBe('refresh-1')
+    // The next time what was stored is used.
+    await database.query("UPDATE connected_accounts SET expires_at = now() - interval '1 s'")
+    expect(await sync(1)).toMatchObject({ __typename: 'SyncAccountPayload', tokenRefreshed: true })
+    expect(providers.refreshToken).toBe('refresh-2')
+  })
+
+  test('that the provider took back before its time is refreshed too', async () => {
+    await start(1)
+    await connect({ provider: 'WAKATIME', athleteId: 'anna', accessToken: 'taken back' })
+    expect(await sync(0, 'WAKATIME')).toMatchObject({ newDataPoints: 3, tokenRefreshed: true })
+    expect(providers.count('/oauth/token')).toBe(1)
+  })
+
+  test('whose refresh token is refused marks the account, which is then left alone until it is connected anew', async () => {
+    await start()
+    await connect({ ...EXPIRED, refreshToken: 'used before' })
+    expect(await sync()).toMatchObject({
+      code: 'UNAVAILABLE',
+      retryAt: null,
+      message: expect.stringContaining('connect it again'),
+    })
+    const calls = providers.calls.length
+    await Promise.all([sync(0), sync(1), sync(0)])
+    expect(providers.calls).toHaveLength(calls)
+    await connect()
+    expect(await sync(1)).toMatchObject({ __typename: 'SyncAccountPayload', newDataPoints: 11 })
+  })
+
+  test('is not lost when the account is connected anew while it is being refreshed', async () => {
+    await start()
+    await connect(EXPIRED)
+    const gate = new Gate()
+    providers.behaveRefresh = () => gate.pass()
+    const syncing = sync()
+    await gate.arrived(1)
+    await connect({ accessToken: providers.accessToken, expiresAt: '2027-01-01T00:00:00.000Z' })
+    gate.open()
+    expect(await syncing).toMatchObject({ __typename: 'SyncAccountPayload' })
+    const [row] = await database.query<{ year: number }>(
+      'SELECT extract(year FROM expires_at)::int AS year FROM connected_accounts',
+    )
+    expect(row?.year).toBe(2027)
+  })
+})
+
+describe('a provider that', () => {
+  test('asks for a pause gets it: nobody is sent there before Retry-After is over', async () => {
+    await start()
+    await connect()
+    providers.refusals.push({ status: 429, headers: { 'retry-after': '3600' } })
+    const { code, retryAt } = await sync()
+    expect(code).toBe('UNAVAILABLE')
+    const waitMs = new Date(retryAt ?? 0).getTime() - Date.now()
+    expect(waitMs).toBeGreaterThan(3_590_000)
+    expect(waitMs).toBeLessThanOrEqual(3_600_000)
+    const calls = providers.calls.length
+    const outcomes = await Promise.all(Array.from({ length: 6 }, (_, n) => sync(n)))
+    expect(outcomes.map(outcome => outcome.retryAt)).toEqual(outcomes.map(() => retryAt))
+    expect(providers.calls).toHaveLength(calls)
+    await database.query(
+      `UPDATE connected_accounts SET sync_outcome = sync_outcome || '{"retryAt": "2026-01-01T00:00:00Z"}'`,
+    )
+    expect(await sync()).toMatchObject({ __typename: 'SyncAccountPayload', newDataPoints: 11 })
+  })
+
+  test.each([
+    ['breaks', { status: 503 }],
+    ['answers with a page', { status: 200, body: '<html>maintenance</html>' }],
+    ['answers with something else', { status: 200, body: '[1, 2]' }],
+    ['sends elsewhere', { status: 302, headers: { location: 'http://127.0.0.1:1/' } }],
+  ])('%s is asked again later; nothing of it is stored', async (_what, refusal) => {
+    await start(1)
+    await connect()
+    providers.refusals.push(refusal)
+    const { code, retryAt } = await sync()
+    expect(code).toBe('UNAVAILABLE')
+    expect(new Date(retryAt ?? 0).getTime()).toBeGreaterThan(Date.now())
+    expect(await points()).toEqual([])
+    expect(await database.query('SELECT 1 FROM provider_stats')).toEqual([])
+  })
+})
+
+test('every connected account is synced by the schedule, once a turn by one of two gateways, a revoked one never', async () => {
+  await start(2, { ACCOUNT_SYNC_MINUTES: '0.05' })
+  const others = await Promise.all([1, 2, 3].map(n => tokenOf(`rider-${n}`)))
+  for (const other of others) await connect({}, other)
+  await until(async () => (await points()).length === 33, { what: 'three syncs' })
+  await until(() => providers.count('/strava/athletes') >= 6, { what: 'the next turn' })
+  // Three accounts every three seconds: were each synced by both gateways, it would be twice as many by now.
+  const rows = await database.query<{ epoch: number }>('SELECT sync_epoch AS epoch FROM connected_accounts')
+  expect(Math.max(...rows.map(({ epoch }) => epoch))).toBeLessThanOrEqual(3)
+  await database.query('UPDATE connected_accounts SET revoked_at = now()')
+  await until(
+    async () =>
+      (
+        await database.query(
+          "SELECT 1 FROM tributary_jobs.job WHERE name = 'account-sync' AND state < 'completed'",
+        )
+      ).length === 0,
+    { what: 'the jobs to end' },
+  )
+  const calls = providers.calls.length
+  await database.query("UPDATE connected_accounts SET sync_after = now() - interval '1 h'")
+  const [user] = await database.query<{ n: number }>(
+    'SELECT count(*)::int AS n FROM connected_accounts WHERE revoked_at IS NULL',
+  )
+  expect(user?.n).toBe(0)
+  await connect({}, token)
+  await until(() => providers.calls.length > calls, { what: 'the new account to be synced' })
+  expect((await database.query('SELECT 1 FROM connected_accounts WHERE sync_after < now()')).length).toBe(3)
+})
