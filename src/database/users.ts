@@ -69,3 +69,12 @@ const SET_DATA_REVISION = {
 export async function setDataRevision(db: Queryable, userId: string, dataRevision: number): Promise<void> {
   await db.query(SET_DATA_REVISION, [userId, dataRevision])
 }
+
+const FIND_NAMED = {
+  name: 'users-find-named',
+  text: `SELECT ${USER_COLUMNS} FROM users WHERE id::text = $1::text OR lower(email) = lower($1::text) LIMIT 2`,
+}
+/** By id or by address, for commands; looks at every row. Two where several have the address. */
+export function findUsersNamed(db: Queryable, name: string): Promise<UserRow[]> {
+  return db.query<UserRow>(FIND_NAMED, [name])
+}

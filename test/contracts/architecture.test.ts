@@ -16,7 +16,14 @@ const LAYERS = [
   ['shared'],
 ]
 /** The files beside the folders: who knows every part, and what only they may read. */
-const TOP = ['main.ts', 'gateway.ts', 'explain-failure.ts', 'load-sealing-keys.ts', 'rotate-key.ts']
+const TOP = [
+  'main.ts',
+  'gateway.ts',
+  'explain-failure.ts',
+  'load-sealing-keys.ts',
+  'rotate-key.ts',
+  'import.ts',
+]
 const SETTINGS = 'config.ts'
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter(

@@ -1,0 +1,106 @@
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { readConfig } from './config.ts'
+import { createDatabaseClient } from './database/client.ts'
+import { startEmbeddedPostgres } from './database/embedded-postgres.ts'
+import { migrate } from './database/migrate.ts'
+import { createRunTransaction } from './database/transaction.ts'
+import { findUsersNamed } from './database/users.ts'
+import { type ImportReport, importExport } from './domain/imports/import-export.ts'
+import { explainFailure } from './explain-failure.ts'
+import { UnreadableExportError } from './providers/export-record.ts'
+import { readStravaExport } from './providers/strava-export.ts'
+import { readWakatimeExport } from './providers/wakatime-export.ts'
+import { createLogger } from './shared/logger.ts'
+import { createMetrics } from './shared/metrics.ts'
+
+/**
+ * `npm run import -- strava activities.csv --user anna@example.com`: what people really have, as data points and stats. Run again,
+ * after it was broken off or with a newer export, it adds what is missing.
+ */
+const KINDS = {
+  strava: { provider: 'STRAVA', read: readStravaExport },
+  wakatime: { provider: 'WAKATIME', read: readWakatimeExport },
+} as const
+
+class UsageError extends Error {}
+
+try {
+  await main()
+} catch (error) {
+  const usage = error instanceof UsageError || error instanceof UnreadableExportError
+  console.error(usage ? error.message : (explainFailure(error) ?? error))
+  process.exitCode = usage ? 2 : 1
+}
+
+async function main(): Promise<void> {
+  const { kind, file, user } = readArguments()
+  const size = await stat(file).catch(() => undefined)
+  if (!size?.isFile()) throw new UsageError(`There is no file ${file}.`)
+  const config = readConfig()
+  const logger = createLogger({ level: 'warn', format: config.logFormat })
+  const metrics = createMetrics()
+  const embedded = config.databaseUrl
+    ? undefined
+    : await startEmbeddedPostgres({ dataDir: config.dataDir, log: message => console.error(message) })
+  const url = config.databaseUrl ?? embedded?.url ?? ''
+  const { lockTimeoutMs } = config
+  const client = createDatabaseClient({ url, poolSize: 1, lockTimeoutMs, logger, metrics })
+  try {
+    await migrate(url, message => console.error(message))
+    const users = await findUsersNamed(client, user)
+    const [found] = users
+    if (!found || users.length > 1)
+      throw new UsageError(found ? `Several users have ${user}: give the id.` : `There is no user ${user}.`)
+    const report = await importExport(
+      { transaction: createRunTransaction(client, { logger, metrics }) },
+      {
+        userId: found.id,
+        provider: KINDS[kind].provider,
+        records: KINDS[kind].read(createReadStream(file)),
+        onProgress: progressBar(size.size),
+      },
+    )
+    tell(report)
+  } finally {
+    await client.close()
+    await embedded?.stop()
+  }
+}
+
+function readArguments(): { kind: keyof typeof KINDS; file: string; user: string } {
+  const usage = 'Usage: npm run import -- strava|wakatime FILE --user ID-OR-ADDRESS'
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { user: { type: 'string' } },
+    })
+    const [kind = '', file, ...more] = positionals
+    if (!Object.hasOwn(KINDS, kind) || !file || more.length > 0 || !values.user) throw new UsageError(usage)
+    return { kind: kind as keyof typeof KINDS, file, user: values.user }
+  } catch (error) {
+    throw error instanceof UsageError ? error : new UsageError(`${(error as Error).message}\n${usage}`)
+  }
+}
+
+const BAR_WIDTH = 40
+
+/** On a terminal alone: a log has no use for it. */
+function progressBar(total: number): (bytes: number) => void {
+  let shown = -1
+  return bytes => {
+    const percent = Math.min(100, Math.floor((bytes / Math.max(1, total)) * 100))
+    if (!process.stderr.isTTY || percent === shown) return
+    shown = percent
+    const done = '█'.repeat(Math.round((percent / 100) * BAR_WIDTH)).padEnd(BAR_WIDTH, '░')
+    process.stderr.write(`\r${done} ${percent} %${percent === 100 ? '\n' : ''}`)
+  }
+}
+
+function tell({ records, newDataPoints, duplicates, unreadable, unreadableMore }: ImportReport): void {
+  console.log(`${records} records read: ${newDataPoints} new data points, ${duplicates} known before.`)
+  for (const { line, reason } of unreadable) console.log(`line ${line}: ${reason}`)
+  if (unreadableMore > 0) console.log(`… and ${unreadableMore} more.`)
+  if (unreadable.length > 0) console.log(`${unreadable.length + unreadableMore} could not be read.`)
+}
