@@ -26,11 +26,13 @@ const KINDS = {
 
 class UsageError extends Error {}
 
+let databaseUrl: string | undefined
+
 try {
   await main()
 } catch (error) {
   const usage = error instanceof UsageError || error instanceof UnreadableExportError
-  console.error(usage ? error.message : (explainFailure(error) ?? error))
+  console.error(usage ? error.message : (explainFailure(error, databaseUrl) ?? error))
   process.exitCode = usage ? 2 : 1
 }
 
@@ -39,6 +41,7 @@ async function main(): Promise<void> {
   const size = await stat(file).catch(() => undefined)
   if (!size?.isFile()) throw new UsageError(`There is no file ${file}.`)
   const config = readConfig()
+  databaseUrl = config.databaseUrl
   const logger = createLogger({ level: 'warn', format: config.logFormat })
   const metrics = createMetrics()
   const embedded = config.databaseUrl

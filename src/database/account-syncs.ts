@@ -76,9 +76,9 @@ export async function readSync(db: Queryable, { userId, provider }: SyncKey): Pr
 const STORE_TOKENS = {
   name: 'account-syncs-store-tokens',
   text: `
-    UPDATE connected_accounts SET access_token = $4, refresh_token = $5, key_id = $6, expires_at = $7::timestamptz,
+    UPDATE connected_accounts SET access_token = $4::text, refresh_token = $5::text, key_id = $6::text, expires_at = $7::timestamptz,
       updated_at = clock_timestamp()
-    WHERE user_id = $1::uuid AND provider = $2::"StatsProvider" AND athlete_id = $3 AND expires_at <= $7::timestamptz`,
+    WHERE user_id = $1::uuid AND provider = $2::"StatsProvider" AND athlete_id = $3::text AND expires_at <= $7::timestamptz`,
 }
 /**
  * Not fenced: the provider has taken the tokens before back, whoever owns the sync now. Newer ones stay.
