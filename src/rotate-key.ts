@@ -13,17 +13,19 @@ import { UnknownKeyError } from './shared/sealing-keys.ts'
  * `npm run rotate-key`: seals all stored tokens with the newest key, which is the first of ENCRYPTION_KEY; without that
  * setting, one that is made here and kept in DATA_DIR. Gateways may be at work. docs/operating.md tells the steps.
  */
+let databaseUrl: string | undefined
+
 try {
   await main()
 } catch (error) {
-  const known =
-    error instanceof UnknownKeyError ? unknownKey(error) : explainFailure(error, readConfig().databaseUrl)
+  const known = error instanceof UnknownKeyError ? unknownKey(error) : explainFailure(error, databaseUrl)
   console.error(known ?? error)
   process.exitCode = 1
 }
 
 async function main(): Promise<void> {
   const config = readConfig()
+  databaseUrl = config.databaseUrl
   const embedded = config.databaseUrl
     ? undefined
     : await startEmbeddedPostgres({ dataDir: config.dataDir, log: message => console.error(message) })
