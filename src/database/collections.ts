@@ -47,14 +47,11 @@ export async function lockCollection(db: Queryable, name: string): Promise<Editi
 
 const BOUND_LOCK_WAIT = {
   name: 'collections-bound-lock-wait',
-  text: `SELECT set_config('lock_timeout', $1::text, true), set_config('statement_timeout', $2::text, true)`,
+  text: `SELECT set_config('lock_timeout', $1::text, true)`,
 }
-/** A statement that waits for a lock is a running one to the server, which must not end it before the wait is over. */
-const STATEMENT_MS = 60_000
-
-/** For the rest of the transaction: how long one statement waits for a lock. */
+/** For the rest of the transaction: how long one statement waits for a lock. 0 would be without a bound. */
 export async function boundLockWait(db: Queryable, timeoutMs: number): Promise<void> {
-  await db.query(BOUND_LOCK_WAIT, [String(timeoutMs), String(timeoutMs + STATEMENT_MS)])
+  await db.query(BOUND_LOCK_WAIT, [String(Math.max(1, Math.round(timeoutMs)))])
 }
 
 const UPSERT_DOCUMENTS = {
@@ -83,11 +80,22 @@ export async function upsertDocuments(
 
 const DELETE_OTHER_EDITIONS = {
   name: 'documents-delete-other-editions',
-  text: 'DELETE FROM documents WHERE collection_id = $1::uuid AND edition <> $2::int',
+  text: `
+    WITH deleted AS (
+      DELETE FROM documents WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM documents WHERE collection_id = $1::uuid AND edition <> $2::int LIMIT $3::int))
+      RETURNING 1
+    )
+    SELECT count(*)::int AS count FROM deleted`,
 }
-/** Under the collection's lock: keeps the documents of this edition and no other. */
-export async function deleteOtherEditions(db: Queryable, { collectionId, edition }: Edition): Promise<void> {
-  await db.query(DELETE_OTHER_EDITIONS, [collectionId, edition])
+/** Under the collection's lock: deletes documents that are not of this edition, `limit` at most. @returns how many. */
+export async function deleteOtherEditions(
+  db: Queryable,
+  { collectionId, edition }: Edition,
+  limit: number,
+): Promise<number> {
+  const [row] = await db.query<{ count: number }>(DELETE_OTHER_EDITIONS, [collectionId, edition, limit])
+  return row?.count ?? 0
 }
 
 const COMPLETE = {

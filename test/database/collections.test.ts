@@ -45,7 +45,7 @@ function ingest(name: string, documents: readonly NewDocument[], replace = false
     const current = await lockCollection(tx, name)
     const target = replace ? { ...current, edition: current.edition + 1 } : current
     await upsertDocuments(tx, target, documents)
-    if (replace) await deleteOtherEditions(tx, target)
+    if (replace) await deleteOtherEditions(tx, target, 1000)
     return completeIngestion(tx, target)
   })
 }

@@ -170,6 +170,16 @@ test('who waits too long for a collection is told which one it is, and nothing i
   expect(await ingestDocuments(impatient.url, 'taken', documents(1, 3))).toMatchObject({ version: 3 })
 })
 
+test('a long wait for a collection outlasts the bound of a single statement', async () => {
+  await ingestDocuments(url(0), 'patience', documents(1, 1))
+  const held = await holdLock(database.url, "SELECT 1 FROM collections WHERE name = 'patience' FOR UPDATE")
+  const ingestion = ingestDocuments(url(0), 'patience', documents(1, 2))
+  await held.givenUp(await held.waitedFor())
+  await held.waitedFor()
+  await held.release()
+  expect(await ingestion).toMatchObject({ version: 2 })
+})
+
 test('who waits too long behind an ingestion of the same instance is told so as well', async () => {
   // What takes long without waiting for a lock itself.
   await database.query(`

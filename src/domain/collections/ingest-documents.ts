@@ -66,6 +66,10 @@ export interface IngestDocumentsOptions {
 export const MAX_DOCUMENTS_PER_CALL = 10_000
 /** Of one statement: some ten milliseconds' work, so that it holds up neither the server nor this process. */
 const BATCH = { documents: 50, characters: 100_000 }
+/** A second's work. */
+const DELETE_BATCH = 50_000
+/** Less than any statement may take: a long wait for a row is several short ones. */
+const ROW_WAIT_MS = 2000
 /** A long ingestion rests for as long as it works: nobody waits for it, and people do wait for their searches. */
 const REST = 1
 /** A call's documents are there at once; a file's are read meanwhile, and may be millions. */
@@ -153,10 +157,10 @@ export class IngestDocuments {
       return await transaction(
         'ingest-documents',
         async tx => {
-          const current = await lockRow(tx, collection, lockTimeoutMs - waitedMs())
+          const current = await lockRow(tx, collection, () => lockTimeoutMs - waitedMs())
           return store(tx, current, ingestion)
         },
-        { timeoutMs },
+        { timeoutMs: lockTimeoutMs + timeoutMs },
       )
     } catch (error) {
       if (!(error instanceof LockTimeoutError)) throw error
@@ -167,15 +171,18 @@ export class IngestDocuments {
   }
 }
 
-/** @throws {LockTimeoutError} when another instance's ingestion holds the collection for longer than `timeoutMs` */
-async function lockRow(tx: Transaction, collection: string, timeoutMs: number): Promise<Edition> {
-  try {
-    // 0 would wait without a bound.
-    await boundLockWait(tx, Math.max(1, Math.round(timeoutMs)))
-    return await lockCollection(tx, collection)
-  } catch (error) {
-    if (sqlState(error) !== SQLSTATE.lockNotAvailable) throw error
-    throw new LockTimeoutError('collections', 'ingest', timeoutMs)
+/** @throws {LockTimeoutError} when another instance's ingestion holds the collection until nothing is left of the time */
+async function lockRow(tx: Transaction, collection: string, leftMs: () => number): Promise<Edition> {
+  for (;;) {
+    const waitMs = Math.min(leftMs(), ROW_WAIT_MS)
+    let current: Edition | undefined
+    await boundLockWait(tx, waitMs)
+    const failure = await tx.savepoint(async () => {
+      current = await lockCollection(tx, collection)
+    })
+    if (current) return current
+    if (sqlState(failure?.error) !== SQLSTATE.lockNotAvailable) throw failure?.error
+    if (leftMs() <= 0) throw new LockTimeoutError('collections', 'ingest', waitMs)
   }
 }
 
@@ -195,7 +202,8 @@ async function store(tx: Transaction, current: Edition, ingestion: Ingestion): P
     ingested += batch.length
     onProgress(ingested)
   }
-  if (replace) await deleteOtherEditions(tx, target)
+  for (let deleted = replace ? DELETE_BATCH : 0; deleted === DELETE_BATCH; )
+    deleted = await deleteOtherEditions(tx, target, DELETE_BATCH)
   return { type: 'ingested', ingested, ...(await completeIngestion(tx, target)) }
 }
 
