@@ -44,6 +44,11 @@ const SUPERVISE_S = 5
 const POLL_S = 1
 /** In the gateway's own database. */
 const SCHEMA = 'tributary_jobs'
+/**
+ * Statements of the library at once. Its workers poll all the time: over a database that has gone silent they would soon have
+ * every connection of the pool, and those who renew leases or answer requests none.
+ */
+const MAX_STATEMENTS = 2
 /** Longer than any generation with all its retries. */
 const LONGEST_JOB_S = 3600
 
@@ -69,7 +74,7 @@ export async function createJobs(options: {
   // Even where it exists, the statement that makes it needs a right that the user of a shared database may not have.
   const createSchema = !(await schemaExists(client, SCHEMA))
   const boss = new PgBoss({
-    db: { executeSql: (text, values) => client.pool.query(text, values) },
+    db: { executeSql: limited((text, values) => client.pool.query(text, values)) },
     schema: SCHEMA,
     createSchema,
     schedule: false,
@@ -133,5 +138,24 @@ export async function createJobs(options: {
       stopped ??= boss.stop({ close: false, graceful: true, timeout: timeoutMs })
       return stopped
     },
+  }
+}
+
+type ExecuteSql = (text: string, values?: unknown[]) => Promise<{ rows: unknown[] }>
+
+/** First come, first served; those who wait are the library's own workers, whose number is bounded. */
+function limited(execute: ExecuteSql): ExecuteSql {
+  let atWork = 0
+  const waiting: (() => void)[] = []
+  return async (text, values) => {
+    if (atWork < MAX_STATEMENTS) atWork++
+    else await new Promise<void>(resolve => waiting.push(resolve))
+    try {
+      return await execute(text, values)
+    } finally {
+      const next = waiting.shift()
+      if (next) next()
+      else atWork--
+    }
   }
 }

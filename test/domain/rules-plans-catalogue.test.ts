@@ -205,6 +205,54 @@ describe('diets and restrictions, held against what is known of each food by han
       expect([said, findDiet(said), findRestriction(said)]).toEqual([said, undefined, undefined])
   })
 
+  it.each([
+    ['milk and eggs', ['dairy', 'eggs']],
+    ['milk, eggs', ['dairy', 'eggs']],
+    ['wheat, milk', ['gluten', 'dairy']],
+    ['wheat and nuts', ['gluten', 'nuts', 'peanuts']],
+    ['nuts/sesame', ['nuts', 'peanuts', 'sesame']],
+    ['chicken and pork', ['poultry', 'pork']],
+    ['milk products', ['dairy']],
+    ['dairy milk', ['dairy']],
+    ['whole milk', ['dairy']],
+    ['milk protein allergy', ['dairy']],
+    ['cow’s milk', ['dairy']],
+    ['whey', ['dairy']],
+    ['casein', ['dairy']],
+    ['wheat flour', ['gluten']],
+    ['whole wheat bread', ['gluten']],
+    ['sesame seeds', ['sesame']],
+    ['sesame seed allergy', ['sesame']],
+    ['mustard seeds', ['mustard']],
+    ['soy beans', ['soy']],
+    ['soybean allergy', ['soy']],
+    ['soy milk', ['soy']],
+    ['shrimp', ['shellfish']],
+    ['prawns and fish', ['shellfish', 'fish']],
+    ['crustaceans and molluscs', ['shellfish']],
+    ['peanuts and tree nuts', ['peanuts', 'nuts']],
+    ['egg whites', ['eggs']],
+    ['allergic to peanut butter', ['peanuts']],
+  ] as const)('%s leaves out all of %j', (said, tags) => {
+    const rule = findRestriction(said)
+    expect(rule).toBeTruthy()
+    const left = recipeCatalogue.filter(recipe => rule?.allows(recipe))
+    expect(left.filter(recipe => tags.some(tag => recipe.tags.has(tag))).map(({ title }) => title)).toEqual(
+      [],
+    )
+    expect(left.length).toBeGreaterThan(0)
+  })
+
+  it('take milk of plants for no dairy', () => {
+    for (const said of ['coconut milk', 'soy milk', 'almond milk', 'oat milk']) {
+      const rule = findRestriction(said)
+      expect([
+        said,
+        recipeCatalogue.some(recipe => rule?.allows(recipe) && recipe.tags.has('dairy')),
+      ]).toEqual([said, true])
+    }
+  })
+
   it('take a restriction to a food of the catalogue as one', () => {
     const rule = findRestriction('strawberry allergy')
     const left = recipeCatalogue.filter(recipe => rule?.allows(recipe))

@@ -170,10 +170,84 @@ export function findDiet(name: string): EatingRule | null | undefined {
   return findRule(name, [...diets, ...restrictions])
 }
 
-/** As findDiet; beside the known ones, a restriction may name foods of the catalogue. */
+/**
+ * As findDiet; beside the known ones, a restriction may name foods of the catalogue, and several things at once, as in
+ * "milk and eggs": all of them are left out. A phrase with an allergen's word in it leaves out the allergen as a whole,
+ * whatever else it says: "wheat flour" is no wheat at all.
+ */
 export function findRestriction(name: string): EatingRule | null | undefined {
-  const rule = findRule(name, [...restrictions, ...diets])
-  return rule === undefined ? withoutFoods(name) : rule
+  const whole = findRule(name, [...restrictions, ...diets])
+  if (whole !== undefined) return whole
+  const rules = phrasesOf(name).map(findPhraseRule)
+  // Half a restriction kept is one broken.
+  if (rules.length === 0 || rules.some(rule => rule === undefined)) return undefined
+  return bothRules(
+    name,
+    rules.filter(rule => rule !== undefined && rule !== null),
+  )
+}
+
+function findPhraseRule(phrase: string): EatingRule | null | undefined {
+  const known = findRule(phrase, [...restrictions, ...diets])
+  if (known !== undefined) return known
+  const ofFoods = withoutFoods(phrase)
+  const ofAllergens = allergensIn(phrase)
+  const rules = [...ofAllergens, ...(ofFoods ? [ofFoods] : [])]
+  return rules.length > 0 ? bothRules(phrase, rules) : undefined
+}
+
+function bothRules(name: string, rules: readonly EatingRule[]): EatingRule {
+  const notes = rules.flatMap(rule => rule.note ?? [])
+  return {
+    name,
+    wording: `without ${name.trim()}`,
+    allows: recipe => rules.every(rule => rule.allows(recipe)),
+    ...(notes.length > 0 && { note: notes.join(' ') }),
+  }
+}
+
+/** Singular words of a phrase, and the restriction that they stand for. */
+const allergenWords: Record<string, string> = {
+  gluten: 'gluten',
+  wheat: 'gluten',
+  wholewheat: 'gluten',
+  barley: 'gluten',
+  rye: 'gluten',
+  spelt: 'gluten',
+  dairy: 'dairy',
+  milk: 'dairy',
+  lactose: 'dairy',
+  whey: 'dairy',
+  casein: 'dairy',
+  egg: 'eggs',
+  nut: 'nuts',
+  peanut: 'peanuts',
+  groundnut: 'peanuts',
+  soy: 'soy',
+  soya: 'soy',
+  soybean: 'soy',
+  fish: 'fish',
+  shellfish: 'shellfish',
+  prawn: 'shellfish',
+  crustacean: 'shellfish',
+  mollusc: 'shellfish',
+  mollusk: 'shellfish',
+  sesame: 'sesame',
+  celery: 'celery',
+  mustard: 'mustard',
+  sulphite: 'sulphites',
+  sulfite: 'sulphites',
+}
+/** Before "milk" they make it no dairy. */
+const plantsOfMilk = new Set(['coconut', 'almond', 'oat', 'rice', 'soy', 'soya', 'hazelnut', 'cashew', 'nut'])
+
+function allergensIn(phrase: string): EatingRule[] {
+  const words = significantWords(stripped(foldName(phrase)))
+  const ofPlants = words.some(word => plantsOfMilk.has(word))
+  const names = new Set(
+    words.flatMap(word => (word === 'milk' && ofPlants ? [] : (allergenWords[word] ?? []))),
+  )
+  return restrictions.filter(rule => names.has(rule.name))
 }
 
 /** What somebody dislikes, also where it takes no dish away. */
@@ -196,11 +270,9 @@ function phrasesRule(name: string, phrases: readonly string[]): EatingRule {
   }
 }
 
-function withoutFoods(name: string): EatingRule | undefined {
-  const phrases = phrasesOf(name).map(phrase => stripped(foldName(phrase)))
-  // Half a restriction kept is one broken.
-  const eachIsKnown = phrases.length > 0 && phrases.every(phrase => foodsNamed([phrase]).size > 0)
-  return eachIsKnown ? phrasesRule(name, phrases) : undefined
+function withoutFoods(phrase: string): EatingRule | undefined {
+  const named = stripped(foldName(phrase))
+  return foodsNamed([named]).size > 0 ? phrasesRule(phrase, [named]) : undefined
 }
 
 function foodsNamed(phrases: readonly string[]): Set<FoodName> {
