@@ -1,0 +1,240 @@
+import { join } from 'node:path'
+import { ACCOUNT_SYNC_QUEUE, startAccounts } from './domain/accounts/accounts.ts'
+import { createAnalysisPath } from './domain/analyses/analysis-path.ts'
+import { RequestAnalysis } from './domain/analyses/request-analysis.ts'
+import { IngestDocuments } from './domain/collections/ingest-documents.ts'
+import { SearchCollection } from './domain/collections/search-collection.ts'
+import { createConversations } from './domain/conversations/conversations.ts'
+import { SendMessage } from './domain/conversations/send-message.ts'
+import { startFacts } from './domain/facts/facts.ts'
+import { INTERVIEW_PROMPT_QUEUE } from './domain/interviews/enhance-interview.ts'
+import { findPassages } from './domain/interviews/find-passages.ts'
+import { startInterviews } from './domain/interviews/interviews.ts'
+import { learnLater, REMEMBER_QUEUE, startLearning } from './domain/memory/learn-from-replies.ts'
+import { RememberExchange } from './domain/memory/remember-exchange.ts'
+import { UserMemory } from './domain/memory/user-memory.ts'
+import { RunConsistencyCheck } from './domain/operations/run-consistency-check.ts'
+import { GeneratePlan } from './domain/plans/generate-plan.ts'
+import { SIGN_IN_MAIL_QUEUE } from './domain/sign-in/parts.ts'
+import { startSignIn } from './domain/sign-in/sign-in.ts'
+import type { Foundation, FoundationOptions } from './foundation.ts'
+import { createSignAccessToken } from './http/token.ts'
+import { createFileMailer, createSmtpMailer } from './providers/mailer.ts'
+import { createRulesMemory } from './providers/rules/memory/extract-facts.ts'
+import { createStrava } from './providers/strava.ts'
+import { createWakatime } from './providers/wakatime.ts'
+import { ConversationCache } from './redis/conversation-cache.ts'
+import { HeldStream } from './redis/held-stream.ts'
+import type { Services } from './schema/context.ts'
+import type { SealingKeys } from './shared/sealing-keys.ts'
+import { PromptListener } from './streams/prompt-listener.ts'
+
+/** Of memory and documents a reply has more when it is made again than when nobody waits for it any more. */
+const REPLY_READ_TIMEOUT_MS = 2000
+const MS_PER_MINUTE = 60_000
+
+/** Every queue of durable jobs, named by the use case that works on it. */
+export const jobQueues = [INTERVIEW_PROMPT_QUEUE, REMEMBER_QUEUE, SIGN_IN_MAIL_QUEUE, ACCOUNT_SYNC_QUEUE]
+
+export interface FeaturesOptions
+  extends Pick<FoundationOptions, 'config' | 'generator' | 'logger' | 'metrics' | 'clock'> {
+  /** Undefined where keys come from an address: users sign in elsewhere. */
+  jwtSecret: string | undefined
+  sealingKeys: SealingKeys
+  now: () => Date
+}
+
+export interface Features {
+  readonly services: Services
+  /** Undefined without REDIS_URL. */
+  readonly promptListener: PromptListener | undefined
+  readonly recentWindowMs: number
+}
+
+/** Puts the use cases together and sets those to work that wait for nobody to ask; `owners` closes them in reverse. */
+export async function startFeatures(
+  foundation: Foundation,
+  options: FeaturesOptions,
+  owners: AsyncDisposableStack,
+): Promise<Features> {
+  const { db, transaction, coordination, jobs, redis, longestGenerationMs, eventsCommitted } = foundation
+  const { config, generator, jwtSecret, sealingKeys, now, logger, metrics, clock } = options
+  const { runOnce, runWatch } = coordination
+  const rules = {
+    recentWindowMs: config.recentAnalysisMinutes * MS_PER_MINUTE,
+    dataPointThreshold: config.dataPointThreshold,
+  }
+  const requestAnalysis = new RequestAnalysis({
+    db,
+    runOnce,
+    generator,
+    rules,
+    logger,
+    metrics,
+  })
+  const generatePlan = new GeneratePlan({
+    db,
+    runOnce,
+    generator,
+    analyses: createAnalysisPath({ db, requestAnalysis, rules }),
+    recentWindowMs: rules.recentWindowMs,
+    eventsCommitted,
+    logger,
+    metrics,
+  })
+  const interviews = await startInterviews({
+    db,
+    transaction,
+    runOnce,
+    jobs,
+    changes: coordination.changes,
+    generator,
+    findPassages: (collection, topic) => findPassages(db, collection, topic),
+    deadlineMs: config.interviewEnhanceDeadlineMs,
+    eventsCommitted,
+    clock,
+    logger,
+    metrics,
+  })
+  owners.defer(() => interviews.close())
+  const promptListener =
+    config.redisUrl === undefined
+      ? undefined
+      : new PromptListener({
+          redisUrl: config.redisUrl,
+          deliverPrompts: interviews.deliverPrompts,
+          clock,
+          logger,
+          metrics,
+        })
+  promptListener?.start()
+  owners.defer(() => promptListener?.close())
+  const conversations = await createConversations({
+    db,
+    transaction,
+    dataDir: config.dataDir,
+    redis: redis && {
+      cache: new ConversationCache(redis),
+      heldStream: (identity, bounds) => new HeldStream(redis, identity, bounds),
+    },
+    clock,
+    logger,
+    metrics,
+  })
+  owners.defer(() => conversations.close())
+  const userMemory = new UserMemory({
+    db,
+    transaction,
+    locks: coordination.locks,
+    lockTimeoutMs: config.lockTimeoutMs,
+    clock,
+    metrics,
+  })
+  const rememberExchange = new RememberExchange({
+    memory: userMemory,
+    generator,
+    plainGenerator: createRulesMemory(),
+    generationTimeoutMs: longestGenerationMs,
+    now,
+    logger,
+    metrics,
+  })
+  const sendMessage = new SendMessage({
+    db,
+    runOnce,
+    writer: conversations.writer,
+    recent: conversations.recent,
+    generator,
+    readFacts: userId => userMemory.read(userId),
+    learnLater: (learning, exchange) => learnLater(jobs, learning, exchange),
+    readTimeoutMs: REPLY_READ_TIMEOUT_MS,
+    logger,
+    metrics,
+  })
+  await startLearning({ db, jobs, rememberExchange })
+  const tokens = { ...config.jwt, secret: jwtSecret }
+  const signIn =
+    tokens.secret === undefined
+      ? undefined
+      : await startSignIn({
+          db,
+          transaction,
+          jobs,
+          mailer: config.mailUrl
+            ? createSmtpMailer(config.mailUrl)
+            : createFileMailer(join(config.dataDir, 'mail')),
+          signAccessToken: createSignAccessToken({ ...tokens, secret: tokens.secret }),
+          clock,
+          logger,
+        })
+  owners.defer(() => signIn?.close())
+  const facts = startFacts({
+    db,
+    transaction,
+    changes: coordination.changes,
+    promotionThreshold: config.factPromotionThreshold,
+    eventsCommitted,
+    clock,
+    logger,
+    metrics,
+  })
+  owners.defer(() => facts.close())
+  const accounts = await startAccounts({
+    db,
+    transaction,
+    jobs,
+    keys: sealingKeys,
+    providers: {
+      STRAVA: createStrava(config.strava),
+      WAKATIME: createWakatime({ ...config.wakatime, now }),
+    },
+    instance: () => coordination.instance,
+    syncIntervalMs: config.accountSyncMinutes * MS_PER_MINUTE,
+    now,
+    clock,
+    logger,
+  })
+  owners.defer(() => accounts.close())
+  const services: Services = {
+    db,
+    transaction,
+    runOnce,
+    runWatch,
+    requestAnalysis,
+    generatePlan,
+    createInterview: interviews.createInterview,
+    moveInterview: interviews.moveInterview,
+    deliverPrompts: interviews.deliverPrompts,
+    interviewFeed: interviews.feed,
+    runConsistencyCheck: new RunConsistencyCheck({
+      db,
+      transaction,
+      interviewDeadlineMs: config.interviewEnhanceDeadlineMs,
+      eventsCommitted,
+      now,
+      metrics,
+    }),
+    sendMessage,
+    userMemory,
+    rememberExchange,
+    sessionWriter: conversations.writer,
+    recentMessages: conversations.recent,
+    sealingKeys,
+    syncAccount: accounts.syncAccount,
+    signIn,
+    facts,
+    ingestDocuments: new IngestDocuments({
+      transaction,
+      locks: coordination.locks,
+      lockTimeoutMs: config.ingestLockTimeoutMs,
+      clock,
+      metrics,
+    }),
+    searchCollection: new SearchCollection({ db, locks: coordination.locks }),
+    dataPointThreshold: config.dataPointThreshold,
+    now,
+    logger,
+    metrics,
+  }
+  return { services, promptListener, recentWindowMs: rules.recentWindowMs }
+}
