@@ -5,7 +5,17 @@ import { fileURLToPath } from 'node:url'
  * `npm run bench`: every benchmark after the other, each in a process of its own and starting what it needs itself. `npm run
  * bench -- plans interviews` runs those alone; what stands behind `--` goes to each.
  */
-const PARTS = ['start', 'coordination', 'plans', 'interviews', 'conversations', 'facts', 'search', 'upsert']
+const PARTS = [
+  'start',
+  'coordination',
+  'plans',
+  'interviews',
+  'conversations',
+  'facts',
+  'search',
+  'upsert',
+  'reads',
+]
 
 const separator = process.argv.indexOf('--', 2)
 const names = process.argv.slice(2, separator < 0 ? undefined : separator)

@@ -1,0 +1,155 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import autocannon from 'autocannon'
+import pg from 'pg'
+import { type BenchDatabase, round, startBenchDatabase } from './bench-database.ts'
+import { describeReadsData, loadReadsData, signReaderToken } from './reads-data.ts'
+import { type Shape, shapeNamed, shapes } from './reads-shapes.ts'
+
+/**
+ * `npm run bench:reads`: the read shapes over HTTP, against the gateway as `npm start` runs it, on one core, with
+ * authentication, limits, logs and metrics as in production. `SHAPES=viewer,facts`, `CONNECTIONS=1,100`, `SECONDS=5` choose.
+ * `READS_DATABASE_URL` names a database that is loaded; `PROFILE=/folder` writes a CPU profile there.
+ */
+const SECONDS = Number(process.env.SECONDS ?? 5)
+const CONNECTIONS = (process.env.CONNECTIONS ?? '1,10,100').split(',').map(Number)
+const SHAPES = process.env.SHAPES ? process.env.SHAPES.split(',').map(shapeNamed) : shapes
+/** More than a connection sends twice within a second; few enough that each may have its own. */
+const REQUESTS_OF_A_CONNECTION = 50
+const SECRET = 'the secret of the benchmark, long enough'
+
+const loaded = process.env.READS_DATABASE_URL
+const database: BenchDatabase | undefined = loaded ? undefined : await startBenchDatabase()
+if (database) await loadReadsData(text => database.query(text))
+const data = describeReadsData()
+const databaseUrl = loaded ?? database?.url ?? ''
+const admin = new pg.Client(databaseUrl)
+await admin.connect()
+
+const dataDir = await mkdtemp(join(tmpdir(), 'tributary-reads-'))
+const server = await startServer()
+const rows: Record<string, Record<string, number | string>> = {}
+try {
+  for (const shape of SHAPES)
+    for (const connections of CONNECTIONS)
+      rows[`${shape.name} ${connections}`] = await run(shape, connections)
+} finally {
+  server.stop()
+  await server.ended
+  await admin.end()
+  await database?.stop()
+  await rm(dataDir, { recursive: true, force: true })
+}
+console.table(rows)
+
+async function startServer() {
+  const profile = process.env.PROFILE ? ['--cpu-prof', `--cpu-prof-dir=${process.env.PROFILE}`] : []
+  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+  const child = spawn('taskset', ['-c', '0', process.execPath, ...profile, main], {
+    env: {
+      ...process.env,
+      PORT: '0',
+      DATABASE_URL: databaseUrl,
+      DATA_DIR: dataDir,
+      JWT_SECRET: SECRET,
+      LOG_LEVEL: process.env.LOG_LEVEL ?? 'info',
+      LOG_FORMAT: 'json',
+      ACCOUNT_SYNC_MINUTES: '0',
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = new Promise<void>(resolve => child.once('exit', () => resolve()))
+  const url = await new Promise<string>((resolve, reject) => {
+    let text = ''
+    child.stdout.on('data', chunk => {
+      text += chunk
+      const found = /http:\/\/[\d.]+:\d+/.exec(text)?.[0]
+      if (found) resolve(found)
+    })
+    ended.then(() => reject(new Error(`the server ended: ${text}`)))
+  })
+  while (!(await fetch(`${url}/health/ready`).catch(() => undefined))?.ok)
+    await new Promise(resolve => setTimeout(resolve, 50))
+  return { url, ended, stop: () => child.kill('SIGTERM') }
+}
+
+async function metric(name: string): Promise<number> {
+  const text = await (await fetch(`${server.url}/metrics`)).text()
+  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1] ?? Number.NaN)
+}
+
+/** Each read is a transaction of its own. The server tells what connections have done with a second's delay. */
+async function statements(): Promise<number> {
+  await new Promise(resolve => setTimeout(resolve, 1200))
+  const { rows } = await admin.query<{ count: string }>(
+    'SELECT xact_commit AS count FROM pg_stat_database WHERE datname = current_database()',
+  )
+  return Number(rows[0]?.count)
+}
+
+async function run(shape: Shape, connections: number): Promise<Record<string, number | string>> {
+  const askers = shape.askers(data)
+  const requests = await Promise.all(
+    Array.from(
+      { length: Math.min(askers, REQUESTS_OF_A_CONNECTION * connections, 5000) },
+      async (_, index) => {
+        // Spread over all, so that no two connections ask for the same.
+        const n = 1 + ((index * 7919) % askers)
+        return {
+          method: 'POST' as const,
+          path: '/graphql',
+          headers: {
+            'content-type': 'application/json',
+            authorization: `Bearer ${await signReaderToken(shape.asker(n, data), SECRET)}`,
+          },
+          body: JSON.stringify({ query: shape.query, variables: shape.variables(n, data) }),
+        }
+      },
+    ),
+  )
+  const first = requests[0]
+  if (!first) throw new Error('no requests')
+  const answer = await fetch(`${server.url}/graphql`, first)
+  const body = await answer.text()
+  if (
+    answer.status !== 200 ||
+    body.includes('"errors"') ||
+    /"(viewer|node|conversation|latestAnalysis)":null/.test(body)
+  )
+    throw new Error(`${shape.name}: ${answer.status} ${body.slice(0, 500)}`)
+  const load = (seconds: number) => {
+    let client = 0
+    return autocannon({
+      url: server.url,
+      connections,
+      duration: seconds,
+      setupClient: one => {
+        const from = (client++ * REQUESTS_OF_A_CONNECTION) % requests.length
+        one.setRequests([...requests, ...requests].slice(from, from + REQUESTS_OF_A_CONNECTION))
+      },
+    })
+  }
+  await load(Math.min(2, SECONDS))
+  const [cpuBefore, sqlBefore] = [await metric('process_cpu_seconds_total'), await statements()]
+  const result = await load(SECONDS)
+  const [cpu, sql] = [
+    (await metric('process_cpu_seconds_total')) - cpuBefore,
+    (await statements()) - sqlBefore,
+  ]
+  const rss = await metric('process_resident_memory_bytes')
+  const count = result['2xx']
+  console.log(shape.name, connections, Math.round(result.requests.average))
+  return {
+    'requests/s': Math.round(result.requests.average),
+    p50: result.latency.p50,
+    p99: result.latency.p99,
+    failed: result.non2xx + result.errors + result.timeouts,
+    'statements/request': round(sql / count, 3),
+    'cpu µs/request': Math.round((cpu / count) * 1e6),
+    'rss MB': Math.round(rss / 1e6),
+    bytes: body.length,
+  }
+}
