@@ -193,6 +193,7 @@ export async function startFeatures(
     now,
     clock,
     logger,
+    metrics,
   })
   owners.defer(() => accounts.close())
   const services: Services = {

@@ -2,12 +2,17 @@ import type { Queryable } from './client.ts'
 import type { StatsProvider } from './stats.ts'
 
 /** What may be seen of an account. Its tokens are read by `getAccountTokens` alone. */
+/** Why an account has to be connected anew: the provider took the access back, or a refresh whose answer was lost used it up. */
+export type ReconnectReason = 'REFUSED' | 'REFRESH_LOST'
+
 export interface AccountRow {
   userId: string
   provider: StatsProvider
   athleteId: string
   expiresAt: Date
   updatedAt: Date
+  /** Null as long as it works. */
+  reconnectReason: ReconnectReason | null
 }
 
 /** Sealed: text that nobody can read without the key that `keyId` names. */
@@ -17,8 +22,8 @@ export interface SealedTokens {
   keyId: string
 }
 
-const COLUMNS =
-  'user_id AS "userId", provider, athlete_id AS "athleteId", expires_at AS "expiresAt", updated_at AS "updatedAt"'
+const COLUMNS = `user_id AS "userId", provider, athlete_id AS "athleteId", expires_at AS "expiresAt", updated_at AS "updatedAt",
+  reconnect_reason AS "reconnectReason"`
 
 const FIND_BY_USERS = {
   name: 'accounts-find-by-users',
@@ -39,8 +44,15 @@ const CONNECT = {
     VALUES ($1::uuid, $2::"StatsProvider", $3::text, $4::text, $5::text, $6::text, $7::timestamptz, clock_timestamp(), clock_timestamp())
     ON CONFLICT (user_id, provider) DO UPDATE SET
       athlete_id = excluded.athlete_id, access_token = excluded.access_token, refresh_token = excluded.refresh_token,
-      key_id = excluded.key_id, expires_at = excluded.expires_at, updated_at = excluded.updated_at, revoked_at = NULL,
-      sync_after = excluded.sync_after,
+      key_id = excluded.key_id, expires_at = excluded.expires_at, tokens_version = known.tokens_version + 1,
+      -- Not the excluded one's, which may have waited here for the row's lock.
+      updated_at = clock_timestamp(), sync_after = clock_timestamp(),
+      revoked_at = NULL, reconnect_reason = NULL, refresh_begun_at = NULL,
+      -- A sync of another athlete that is under way has nothing to store here any more.
+      sync_epoch = known.sync_epoch + (excluded.athlete_id <> known.athlete_id)::int,
+      sync_until = CASE WHEN excluded.athlete_id = known.athlete_id THEN known.sync_until END,
+      sync_owner = CASE WHEN excluded.athlete_id = known.athlete_id THEN known.sync_owner END,
+      synced_at = CASE WHEN excluded.athlete_id = known.athlete_id THEN known.synced_at END,
       sync_outcome = CASE WHEN excluded.athlete_id = known.athlete_id THEN known.sync_outcome END
     -- Tokens that end earlier are older: the provider has taken them back by now. Another athlete's are no older ones.
     WHERE excluded.expires_at >= known.expires_at OR excluded.athlete_id <> known.athlete_id
@@ -50,7 +62,7 @@ const CONNECT = {
 /** @returns undefined where newer tokens of the same athlete are stored: they stay. */
 export async function connectAccount(
   db: Queryable,
-  account: Omit<AccountRow, 'updatedAt'> & SealedTokens,
+  account: Omit<AccountRow, 'updatedAt' | 'reconnectReason'> & SealedTokens,
 ): Promise<AccountRow | undefined> {
   const { userId, provider, athleteId, accessToken, refreshToken, keyId, expiresAt } = account
   return (

@@ -32,7 +32,9 @@ const UPSERT = {
     FROM jsonb_to_recordset($3::jsonb) AS stats ("statsType" text, data jsonb)
     -- One order for everybody, so that two calls with the same types cannot deadlock.
     ORDER BY "statsType"
-    ON CONFLICT (user_id, provider, stats_type) DO UPDATE SET data = excluded.data, updated_at = excluded.updated_at
+    ON CONFLICT (user_id, provider, stats_type) DO UPDATE SET data = excluded.data,
+      -- Not the excluded one's, which may have waited here for the row's lock.
+      updated_at = clock_timestamp()
     RETURNING ${COLUMNS}`,
 }
 /** Writes all of them in one statement: a row is one writer's, whole. No type may be there twice. */

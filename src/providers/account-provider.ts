@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import { z } from 'zod'
 import type { JsonValue } from '../shared/json.ts'
 import { assertOutsideTransaction } from '../shared/transaction-scope.ts'
 import { retryAfterMs } from './openai/retry-after.ts'
@@ -36,8 +36,8 @@ export interface AccountProvider {
 
 export class AccountProviderError extends Error {
   override readonly name = 'AccountProviderError'
-  /** refused: these tokens do not count any more. limited, away: later perhaps. */
-  readonly kind: 'refused' | 'limited' | 'away'
+  /** refused: these tokens do not count any more. limited, away: later perhaps. client: the gateway itself is not let in. */
+  readonly kind: 'refused' | 'limited' | 'away' | 'client'
   /** What the provider asked for. */
   readonly retryAfterMs: number | null
 
@@ -76,7 +76,7 @@ export async function callProvider(
     })
     const text = await readText(response)
     if (response.ok) return JSON.parse(text)
-    throw refusal(response, form !== undefined)
+    throw refusal(response, form && text)
   } catch (error) {
     if (error instanceof AccountProviderError) throw error
     throw new AccountProviderError('away', `${url.host} did not answer as expected`, { cause: error })
@@ -91,15 +91,41 @@ export function parseAnswer<Schema extends z.ZodType>(schema: Schema, answer: un
   throw new AccountProviderError('away', `an answer does not fit at ${where}`)
 }
 
-function refusal(response: Response, refreshing: boolean): AccountProviderError {
+/** @param answer of a token endpoint, undefined of any other */
+function refusal(response: Response, answer: string | undefined): AccountProviderError {
   const { status, headers, url } = response
   const { host } = new URL(url)
   const wait = { retryAfterMs: retryAfterMs(headers.get('retry-after'), new Date()) }
   if (status === 429) return new AccountProviderError('limited', `${host} asks for fewer requests`, wait)
-  // An OAuth server answers 400 (invalid_grant) to a refresh token that it does not know any more: RFC 6749, 5.2.
-  if (status === 401 || (refreshing && status === 400))
-    return new AccountProviderError('refused', `${host} refuses the tokens`)
+  if (answer === undefined ? status === 401 : status === 400 || status === 401)
+    return answer !== undefined && blamesClient(status, answer)
+      ? new AccountProviderError('client', `${host} refuses the client: check its id and secret`)
+      : new AccountProviderError('refused', `${host} refuses the tokens`)
   return new AccountProviderError('away', `${host} answered ${status}`, wait)
+}
+
+const RefreshRefusal = z.union([
+  z.object({ error: z.string() }),
+  z.object({ errors: z.array(z.object({ resource: z.string() })) }),
+])
+
+/**
+ * Whether a refresh was refused for who asked, and not for the token: a wrong secret must not mark every account. 400 is for a token
+ * that is not known any more (invalid_grant), 401 for the client alone: RFC 6749, 5.2. Strava names what it means in its own way.
+ */
+function blamesClient(status: number, answer: string): boolean {
+  const parsed = RefreshRefusal.safeParse(parseOrNull(answer))
+  if (!parsed.success) return status === 401
+  if ('error' in parsed.data) return parsed.data.error !== 'invalid_grant'
+  return !parsed.data.errors.some(({ resource }) => resource === 'RefreshToken')
+}
+
+function parseOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
 }
 
 async function readText(response: Response): Promise<string> {

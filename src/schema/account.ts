@@ -6,6 +6,13 @@ import { InvalidInputError, invalidInput } from './errors.ts'
 import { StatsProvider } from './stats.ts'
 import { User } from './user.ts'
 
+const ReconnectReason = builder.enumType('ReconnectReason', {
+  values: {
+    REFUSED: { description: 'The provider has taken the access back.' },
+    REFRESH_LOST: { description: 'The access was lost while it was being renewed.' },
+  } as const,
+})
+
 const ConnectedAccount = builder.objectRef<AccountRow>('ConnectedAccount').implement({
   description: 'Tokens are stored encrypted and never leave the gateway.',
   fields: t => ({
@@ -13,6 +20,11 @@ const ConnectedAccount = builder.objectRef<AccountRow>('ConnectedAccount').imple
     athleteId: t.exposeString('athleteId'),
     expiresAt: t.expose('expiresAt', { type: 'DateTime' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime' }),
+    reconnectReason: t.expose('reconnectReason', {
+      type: ReconnectReason,
+      nullable: true,
+      description: 'Why its user has to connect it anew; null as long as it works.',
+    }),
   }),
 })
 

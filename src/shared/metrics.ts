@@ -140,6 +140,10 @@ export function createMetrics() {
         },
       })
     },
+    accountSyncs: counter('account_syncs_total', 'Syncs of connected accounts, by what came of them', [
+      'provider',
+      'outcome',
+    ]),
     factsPromoted: counter('facts_promoted_total', 'Facts promoted by contributions on this instance'),
     graphqlRequests: counter('graphql_requests_total', 'GraphQL operations', ['operation', 'outcome']),
     graphqlSeconds: histogram('graphql_request_seconds', 'Duration of a GraphQL operation', ['operation']),

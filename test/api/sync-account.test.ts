@@ -1,4 +1,6 @@
+import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { delay } from '../../src/shared/abort.ts'
 import { FakeAccountProviders } from '../support/fake-account-providers.ts'
 import { FakeGenerator } from '../support/fake-generator.ts'
 import { Gate } from '../support/gate.ts'
@@ -83,6 +85,32 @@ const points = () =>
     'SELECT metric, value, external_id AS "externalId" FROM data_points ORDER BY external_id',
   )
 
+/** Lets the time of all pauses pass. */
+async function endPauses() {
+  await database.query('DELETE FROM provider_pauses')
+  await database.query(
+    `UPDATE connected_accounts SET sync_outcome = sync_outcome || '{"retryAt": "2026-01-01T00:00:00Z"}'
+     WHERE sync_outcome->>'retryAt' IS NOT NULL`,
+  )
+}
+async function reconnectReasons(as = token) {
+  const query = '{ viewer { accounts { reconnectReason } } }'
+  const { data } = await post<{ viewer: { accounts: { reconnectReason: string | null }[] } }>(url(1), {
+    query,
+    token: as,
+  })
+  return data?.viewer.accounts.map(({ reconnectReason }) => reconnectReason)
+}
+/** The query that waits for a row's lock, by when it was sent. */
+async function waitsForLock(text: string) {
+  const rows = await database.query<{ at: string }>(
+    `SELECT query_start::text AS at FROM pg_stat_activity
+     WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE $1`,
+    [`%${text}%`],
+  )
+  return rows[0]?.at
+}
+
 describe('a sync', () => {
   test('stores stats and activities, each once, however often it runs', async () => {
     await start(1)
@@ -155,6 +183,61 @@ describe('a sync', () => {
     expect(providers.count('/strava/athletes')).toBe(1)
   })
 
+  test('fetches a season until one has succeeded, and then all since that one', async () => {
+    await start(1)
+    const ago = (days: number) =>
+      new Date(Date.now() - days * 24 * HOUR_MS).toISOString().replace(/\.\d+Z/, 'Z')
+    const [ride] = providers.activities
+    if (!ride) throw new Error('there are rides')
+    providers.activities.push({ ...ride, id: 60, start_date: ago(60) })
+    await connect()
+    providers.refusals.push({ status: 503 })
+    expect((await sync()).code).toBe('UNAVAILABLE')
+    await endPauses()
+    expect(await sync()).toMatchObject({ newDataPoints: 15 })
+    // Nobody could sync for a month; in it there was a ride, and before it one that came late.
+    await database.query("UPDATE connected_accounts SET synced_at = now() - interval '30 days'")
+    providers.activities.push(
+      { ...ride, id: 20, start_date: ago(20) },
+      { ...ride, id: 40, start_date: ago(40) },
+      { ...ride, id: 50, start_date: ago(50) },
+    )
+    expect(await sync()).toMatchObject({ newDataPoints: 8 })
+  })
+
+  test('of an athlete whose account has become another’s stores nothing', async () => {
+    await start()
+    await connect()
+    const gate = new Gate()
+    providers.behave = () => gate.pass()
+    const syncing = sync()
+    await gate.arrived(1)
+    await connect({ athleteId: '815' })
+    gate.open()
+    expect(await syncing).toMatchObject({ code: 'UNAVAILABLE' })
+    expect(await points()).toEqual([])
+    expect(await database.query('SELECT 1 FROM provider_stats')).toEqual([])
+    const [row] = await database.query('SELECT synced_at, sync_until, sync_outcome FROM connected_accounts')
+    expect(row).toEqual({ synced_at: null, sync_until: null, sync_outcome: null })
+  })
+
+  test('of an instance that stops is given up to whoever waits for it on another', async () => {
+    await start()
+    await connect()
+    const gate = new Gate()
+    providers.behave = () => gate.pass()
+    const leave = new AbortController()
+    const given = sync(0, 'STRAVA', leave.signal).catch(() => 'left')
+    await gate.arrived(1)
+    const waiting = sync(1)
+    leave.abort()
+    await given
+    await gateways.shift()?.close()
+    await gate.arrived(2)
+    gate.open()
+    expect(await waiting).toMatchObject({ __typename: 'SyncAccountPayload', newDataPoints: 11 })
+  })
+
   test('goes on when whoever asked for it leaves', async () => {
     await start(1)
     await connect()
@@ -208,6 +291,109 @@ describe('an expired access token', () => {
     expect(await sync(1)).toMatchObject({ __typename: 'SyncAccountPayload', newDataPoints: 11 })
   })
 
+  test('that was taken back leaves tokens that end before it would have', async () => {
+    await start()
+    await connect({ provider: 'WAKATIME', accessToken: 'taken back', expiresAt: '2031-01-01T00:00:00.000Z' })
+    expect(await sync(0, 'WAKATIME')).toMatchObject({ tokenRefreshed: true })
+    // Taken back once more: were the first refresh not stored, its token would be used a second time.
+    providers.accessToken = 'another'
+    expect(await sync(1, 'WAKATIME')).toMatchObject({ tokenRefreshed: true, newDataPoints: 0 })
+    expect(providers.refreshToken).toBe('refresh-2')
+  })
+
+  test('whose successor is refused too marks the account', async () => {
+    await start()
+    await connect()
+    providers.refusals.push({ status: 401 }, { status: 401 })
+    expect(await sync()).toMatchObject({ code: 'UNAVAILABLE', retryAt: null })
+    expect(await reconnectReasons()).toEqual(['REFUSED'])
+    const calls = providers.calls.length
+    await sync(1)
+    expect(providers.calls).toHaveLength(calls)
+  })
+
+  test('is stored as soon as it can be, where the database does not take it at once', async () => {
+    await start(2, { LOCK_TIMEOUT_MS: '100' })
+    await connect(EXPIRED)
+    const gate = new Gate()
+    providers.behaveRefresh = () => gate.pass()
+    const syncing = sync()
+    await gate.arrived(1)
+    const holder = new pg.Client(database.url)
+    await holder.connect()
+    try {
+      await holder.query('BEGIN; SELECT 1 FROM connected_accounts FOR UPDATE')
+      gate.open()
+      const tries = new Set<string>()
+      await until(async () => tries.add((await waitsForLock('SET access_token')) ?? '').size > 2, {
+        what: 'a second try',
+      })
+      await holder.query('COMMIT')
+    } finally {
+      await holder.end()
+    }
+    expect(await syncing).toMatchObject({ __typename: 'SyncAccountPayload', tokenRefreshed: true })
+    await database.query("UPDATE connected_accounts SET expires_at = now() - interval '1 s'")
+    expect(await sync(1)).toMatchObject({ __typename: 'SyncAccountPayload', tokenRefreshed: true })
+  })
+
+  test('that is being refreshed when its instance stops is stored before', async () => {
+    await start()
+    await connect(EXPIRED)
+    const gate = new Gate()
+    providers.behaveRefresh = () => gate.pass()
+    const leave = new AbortController()
+    const left = sync(0, 'STRAVA', leave.signal).catch(() => 'left')
+    await gate.arrived(1)
+    leave.abort()
+    await left
+    const closed = gateways.shift()?.close()
+    // Were it not waited for, closing would be over by then.
+    await Promise.race([closed, delay(2000)])
+    gate.open()
+    await closed
+    await database.query("UPDATE connected_accounts SET expires_at = now() - interval '1 s'")
+    expect(await sync()).toMatchObject({ __typename: 'SyncAccountPayload', tokenRefreshed: true })
+    expect(providers.refreshToken).toBe('refresh-2')
+  })
+
+  test('whose refresh was sent and never answered is tried once more, and then the account says what happened', async () => {
+    await start()
+    await connect(EXPIRED)
+    providers.behaveRefresh = () => Promise.reject(new Error('cut off'))
+    expect(await sync()).toMatchObject({ code: 'UNAVAILABLE', retryAt: expect.any(String) })
+    expect(await reconnectReasons()).toEqual([null])
+    await endPauses()
+    expect(await sync(1)).toMatchObject({
+      code: 'UNAVAILABLE',
+      retryAt: null,
+      message: expect.stringContaining('lost while it was being renewed'),
+    })
+    expect(await reconnectReasons()).toEqual(['REFRESH_LOST'])
+    const calls = providers.calls.length
+    await sync(0)
+    expect(providers.calls).toHaveLength(calls)
+    providers.behaveRefresh = async () => {}
+    await connect()
+    expect(await reconnectReasons()).toEqual([null])
+    // What was in doubt is not any more: refused now means refused.
+    await database.query("UPDATE connected_accounts SET expires_at = now() - interval '1 s'")
+    providers.refreshToken = 'taken back by the user'
+    await sync(1)
+    expect(await reconnectReasons()).toEqual(['REFUSED'])
+  })
+
+  test('whose refresh was answered with a pause is not in doubt', async () => {
+    await start()
+    await connect(EXPIRED)
+    providers.refreshRefusals.push({ status: 429 })
+    expect(await sync()).toMatchObject({ code: 'UNAVAILABLE', retryAt: expect.any(String) })
+    await endPauses()
+    providers.refreshToken = 'taken back by the user'
+    await sync(1)
+    expect(await reconnectReasons()).toEqual(['REFUSED'])
+  })
+
   test('is not lost when the account is connected anew while it is being refreshed', async () => {
     await start()
     await connect(EXPIRED)
@@ -239,11 +425,57 @@ describe('a provider that', () => {
     const outcomes = await Promise.all(Array.from({ length: 6 }, (_, n) => sync(n)))
     expect(outcomes.map(outcome => outcome.retryAt)).toEqual(outcomes.map(() => retryAt))
     expect(providers.calls).toHaveLength(calls)
-    await database.query(
-      `UPDATE connected_accounts SET sync_outcome = sync_outcome || '{"retryAt": "2026-01-01T00:00:00Z"}'`,
-    )
+    await endPauses()
     expect(await sync()).toMatchObject({ __typename: 'SyncAccountPayload', newDataPoints: 11 })
   })
+
+  test('asks for a pause gets it from every account, the schedule too: it counts the requests of them all', async () => {
+    await start(2, { ACCOUNT_SYNC_MINUTES: '0.02' })
+    const other = await tokenOf('rider-2')
+    providers.behave = async () =>
+      void providers.refusals.push({ status: 429, headers: { 'retry-after': '60' } })
+    await connect({}, other)
+    await until(async () => (await database.query('SELECT 1 FROM provider_pauses')).length === 1, {
+      what: 'the pause',
+    })
+    const calls = providers.calls.length
+    await connect()
+    const { retryAt } = await sync(1)
+    expect(new Date(retryAt ?? 0).getTime()).toBeGreaterThan(Date.now() + 50_000)
+    // The other provider is asked, and by then the schedule has come round for both.
+    await connect({ provider: 'WAKATIME', athleteId: 'anna' })
+    await until(() => providers.count('/wakatime') > 0, { what: 'a turn of the schedule' })
+    expect(providers.count('/strava')).toBe(calls)
+    // Nor is one that is asked for before the pause is known.
+    expect(
+      await database.query(
+        "SELECT 1 FROM connected_accounts WHERE provider = 'STRAVA' AND sync_until IS NOT NULL",
+      ),
+    ).toEqual([])
+    providers.behave = async () => {}
+    providers.refusals.length = 0
+    await endPauses()
+    expect(await sync(1)).toMatchObject({ __typename: 'SyncAccountPayload' })
+  })
+
+  test.each(['STRAVA', 'WAKATIME'])(
+    '%s does not know our client any more costs no account its connection',
+    async provider => {
+      await start()
+      await connect({ ...EXPIRED, provider })
+      providers.clientSecret = 'changed by the operator'
+      const { retryAt, message } = await sync(0, provider)
+      expect(message).toContain('operator')
+      expect(new Date(retryAt ?? 0).getTime()).toBeGreaterThan(Date.now())
+      expect(await reconnectReasons()).toEqual([null])
+      providers.clientSecret = 'client-secret'
+      await endPauses()
+      expect(await sync(1, provider)).toMatchObject({
+        __typename: 'SyncAccountPayload',
+        tokenRefreshed: true,
+      })
+    },
+  )
 
   test.each([
     ['breaks', { status: 503 }],

@@ -20,7 +20,7 @@ afterEach(async () => {
 
 const SYNC = `mutation { syncAccount(provider: STRAVA) { __typename ... on SyncAccountPayload { newDataPoints } } }`
 
-test('a sync whose instance is killed is taken over at once by whoever waits for it on another', async () => {
+async function startTwo() {
   const [owner, follower] = await Promise.all(
     ['owner', 'follower'].map(name =>
       startProcessGateway({
@@ -32,17 +32,51 @@ test('a sync whose instance is killed is taken over at once by whoever waits for
     ),
   )
   if (!owner || !follower) throw new Error('two gateways are needed')
-  const token = await tokenOf('rider')
+  return { owner, follower, token: await tokenOf('rider') }
+}
+
+async function connect(url: string, token: string, expiresAt: Date) {
   const input = {
     provider: 'STRAVA',
     athleteId: '4711',
     accessToken: providers.accessToken,
     refreshToken: providers.refreshToken,
-    expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
+    expiresAt: expiresAt.toISOString(),
   }
   const query = 'mutation($input: ConnectAccountInput!) { connectAccount(input: $input) { __typename } }'
-  await post(owner.url, { query, variables: { input }, token })
+  await post(url, { query, variables: { input }, token })
+}
 
+test.each([
+  { what: 'still takes the token', grace: true, typename: 'SyncAccountPayload', reason: null },
+  { what: 'does not', grace: false, typename: 'UnavailableError', reason: 'REFRESH_LOST' },
+])(
+  'an instance that is killed before a refresh is answered costs the account nothing where the provider $what',
+  async ({ grace, typename, reason }) => {
+    const { owner, follower, token } = await startTwo()
+    const before = providers.refreshToken
+    await connect(owner.url, token, new Date('2026-01-01T00:00:00Z'))
+    const gate = new Gate()
+    providers.behaveRefresh = () => gate.pass()
+    const lost = post(owner.url, { query: SYNC, token }).catch(() => 'cut off')
+    await gate.arrived(1)
+    if (grace) providers.graceToken = before
+    const waiting = post<{ syncAccount: { __typename: string } }>(follower.url, { query: SYNC, token })
+    await owner.kill()
+    gate.open()
+    expect((await waiting).data?.syncAccount.__typename).toBe(typename)
+    expect(await lost).toBe('cut off')
+    // Once by each of the two.
+    expect(providers.count('/strava/oauth/token')).toBe(2)
+    const query = '{ viewer { accounts { reconnectReason } } }'
+    const { data } = await post(follower.url, { query, token })
+    expect(data).toEqual({ viewer: { accounts: [{ reconnectReason: reason }] } })
+  },
+)
+
+test('a sync whose instance is killed is taken over at once by whoever waits for it on another', async () => {
+  const { owner, follower, token } = await startTwo()
+  await connect(owner.url, token, new Date(Date.now() + 3_600_000))
   const gate = new Gate()
   providers.behave = () => gate.pass()
   const lost = post(owner.url, { query: SYNC, token }).catch(() => 'cut off')

@@ -11,12 +11,19 @@ export class FakeAccountProviders {
   /** Of both; `expired` is refused. */
   accessToken = 'access-0'
   refreshToken = 'refresh-0'
+  clientSecret = 'client-secret'
+  /** A refresh token from before that still works, as some providers let it for a while. */
+  graceToken: string | undefined
   readonly calls: string[] = []
   /** Answers to the next calls of the API, instead of what is there. */
   readonly refusals: { status: number; headers?: Record<string, string>; body?: string }[] = []
+  /** Answers to the next refreshes, which change nothing. */
+  readonly refreshRefusals: { status: number }[] = []
   /** Waited for before each call of the API is answered. */
   behave: () => Promise<void> = async () => {}
-  /** Waited for before a refresh is answered, after the tokens have been rotated. */
+  /** How long refreshed tokens last. */
+  lifeS = 21_600
+  /** Waited for before a refresh is answered, after the tokens have been rotated; where it throws, the connection ends without an answer. */
   behaveRefresh: () => Promise<void> = async () => {}
   activities = [1, 2, 3].map(id => ({
     id,
@@ -109,17 +116,30 @@ export class FakeAccountProviders {
     let text = ''
     for await (const chunk of request) text += chunk
     const form = new URLSearchParams(text)
-    if (form.get('client_secret') !== 'client-secret' || form.get('refresh_token') !== this.refreshToken)
-      return send(400, { error: 'invalid_grant' })
+    const refusal = this.refreshRefusals.shift()
+    if (refusal) return send(refusal.status, {})
+    const isStrava = request.url?.startsWith('/strava') === true
+    const refuse = (resource: string, error: string) =>
+      // Strava has words of its own; the other keeps to RFC 6749, 5.2.
+      isStrava
+        ? send(400, { message: 'Bad Request', errors: [{ resource, field: 'x', code: 'invalid' }] })
+        : send(error === 'invalid_client' ? 401 : 400, { error })
+    if (form.get('client_secret') !== this.clientSecret) return refuse('Application', 'invalid_client')
+    if (form.get('refresh_token') !== this.refreshToken && form.get('refresh_token') !== this.graceToken)
+      return refuse('RefreshToken', 'invalid_grant')
     this.#rotations++
     this.accessToken = `access-${this.#rotations}`
     this.refreshToken = `refresh-${this.#rotations}`
-    await this.behaveRefresh()
+    try {
+      await this.behaveRefresh()
+    } catch {
+      return void request.socket.destroy()
+    }
     send(200, {
       access_token: this.accessToken,
       refresh_token: this.refreshToken,
-      expires_at: Math.floor(Date.now() / 1000) + 21_600,
-      expires_in: 21_600,
+      expires_at: Math.floor(Date.now() / 1000) + this.lifeS,
+      expires_in: this.lifeS,
     })
   }
 }

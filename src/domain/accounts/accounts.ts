@@ -65,6 +65,7 @@ export async function startAccounts(options: AccountsOptions): Promise<Accounts>
       closed = true
       cancelTimer()
       await round
+      await syncAccount.close()
     },
   }
 }
