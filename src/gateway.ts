@@ -114,12 +114,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const close = async () => {
       phase = 'draining'
       const deadlineMs = clock.nowMs() + config.shutdownTimeoutMs
-      const jobsStopped = jobs.stop(config.shutdownTimeoutMs / 2)
-      await promptListener?.close()
-      // Half the time for the runs, which answer the requests that wait for them; what is left for the requests.
-      await coordination.drain(config.shutdownTimeoutMs / 2)
+      const leftMs = () => Math.max(0, deadlineMs - clock.nowMs())
+      // Half the time for what is under way; what is left for handing over what takes longer, and to tell those who wait for it.
+      const halfMs = config.shutdownTimeoutMs / 2
+      const { runOnce } = coordination
+      const jobsStopped = jobs.stop(halfMs)
+      const listenerClosed = promptListener?.close()
+      await http.drain(halfMs, () => runOnce.figures.flights > 0)
+      await coordination.drain(Math.max(0, leftMs() - halfMs), halfMs)
       await jobsStopped
-      await http.close(Math.max(0, deadlineMs - clock.nowMs()))
+      await listenerClosed
+      await http.close(leftMs())
       await closeAll()
     }
     return {

@@ -6,15 +6,12 @@ import { keptSecret } from './http/kept-secret.ts'
 import { loadSealingKeys } from './load-sealing-keys.ts'
 import type { Generator } from './providers/generator.ts'
 import { createRulesGenerator } from './providers/rules/rules-generator.ts'
-import { createLogger, type Logger } from './shared/logger.ts'
+import { createLogger, DEVELOPMENT_TOKEN, type Logger } from './shared/logger.ts'
 import { collectProcessMetrics, createMetrics, type Metrics } from './shared/metrics.ts'
+import { watchForStop } from './watch-for-stop.ts'
 
-/** A terminal sends Ctrl-C to npm and to the gateway alike, and npm hands it on to the gateway. */
-const SAME_KEYSTROKE_MS = 500
 /** What a drain may take beyond its time: to close connections, and to stop the embedded database. */
 const CLOSING_MS = 10_000
-/** A longer one would fire at once. */
-const LONGEST_TIMER_MS = 2_147_483_647
 
 let logger: Logger | undefined
 let databaseUrl: string | undefined
@@ -33,29 +30,7 @@ async function main(): Promise<void> {
   databaseUrl = config.databaseUrl
   logger = createLogger({ level: config.logLevel, format: config.logFormat })
   const log = logger
-  const stopping = new AbortController()
-  // SIGHUP: the terminal was closed.
-  const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
-  let askedAtMs: number | undefined
-  for (const signal of signals) {
-    process.on(signal, () => {
-      const nowMs = performance.now()
-      if (askedAtMs !== undefined) {
-        // Who asks twice does not want to wait.
-        if (nowMs - askedAtMs > SAME_KEYSTROKE_MS) process.exit(1)
-        return
-      }
-      askedAtMs = nowMs
-      log.info(`${signal}: draining; once more ends at once`)
-      stopping.abort()
-      // A database that does not answer must not keep the process: whoever asked it to stop would have to kill it.
-      const giveUp = () => {
-        log.error('the drain did not end in time')
-        process.exit(1)
-      }
-      setTimeout(giveUp, Math.min(config.shutdownTimeoutMs + CLOSING_MS, LONGEST_TIMER_MS)).unref()
-    })
-  }
+  const stop = watchForStop({ logger: log, giveUpAfterMs: config.shutdownTimeoutMs + CLOSING_MS })
 
   const metrics = createMetrics()
   collectProcessMetrics(metrics)
@@ -69,20 +44,19 @@ async function main(): Promise<void> {
     generator: await createGenerator(config, log, metrics),
     logger: log,
     metrics,
-    signal: stopping.signal,
+    signal: stop.signal,
   }).catch(error => {
-    if (error !== stopping.signal.reason) throw error
+    if (error !== stop.signal.reason) throw error
   })
   if (gateway) {
     log.info(`listening on ${gateway.url}`)
     if (config.graphiql) log.info(`GraphiQL: ${gateway.url}/graphql`)
-    if (gateway.developmentToken) log.info(`development token: ${gateway.developmentToken}`)
-    if (!stopping.signal.aborted)
-      await new Promise(resolve => stopping.signal.addEventListener('abort', resolve))
+    if (gateway.developmentToken) log.info(`${DEVELOPMENT_TOKEN}${gateway.developmentToken}`)
+    if (!stop.signal.aborted) await new Promise(resolve => stop.signal.addEventListener('abort', resolve))
     await gateway.close()
   }
   log.info(gateway ? 'drained' : 'stopped before it had started')
-  process.exit(0)
+  process.exit(stop.exitCode)
 }
 
 async function openDatabase(config: Config, log: Logger, signal?: AbortSignal): Promise<OpenDatabase> {

@@ -42,8 +42,8 @@ export interface Coordination {
   readonly changes: ChangeWakes
   readonly instance: number
   readonly connected: boolean
-  /** Lets the runs of this instance finish, for `timeoutMs` at most, then leaves them to others, for as long at most. */
-  drain(timeoutMs: number): Promise<void>
+  /** Lets the runs of this instance finish, for `finishMs` at most, then leaves them to others, which takes `leaveMs` at most. */
+  drain(finishMs: number, leaveMs: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -122,11 +122,11 @@ export async function createCoordination(options: CoordinationOptions): Promise<
     get connected() {
       return (distributed ? liveness : listener).connected
     },
-    async drain(timeoutMs) {
-      await within(timeoutMs, runOnce.drained())
+    async drain(finishMs, leaveMs) {
+      await within(finishMs, runOnce.drained())
       pilot.handOverAll()
       // What still does not end waits for a database that does not answer.
-      await within(timeoutMs, runOnce.drained())
+      await within(leaveMs, runOnce.drained())
     },
     async close() {
       pilot.handOverAll()

@@ -9,6 +9,7 @@ import { EVENT_ID, processEventStream } from './event-stream.ts'
 import { renderGraphiqlPage } from './graphiql-page.ts'
 import { literalPaths } from './literal-path.ts'
 import { maskError } from './mask-error.ts'
+import type { Retirement } from './retirement.ts'
 import { endAfter, endAt } from './subscription-end.ts'
 import { TokenError, type VerifiedToken, type VerifyToken } from './token.ts'
 
@@ -24,6 +25,8 @@ export interface ServerContext {
   authorization: string | undefined
   /** The address that attempts are counted for. */
   client: string
+  /** Ends an event stream when the instance stops. */
+  retirement?: Retirement
 }
 
 export type GraphqlServer = ReturnType<typeof createGraphqlServer>
@@ -165,9 +168,13 @@ function isJson(text: string): boolean {
 }
 
 const eventStreams: Plugin = {
-  onResultProcess({ request, setResultProcessor }) {
+  onResultProcess({ request, setResultProcessor, serverContext }) {
+    const { retirement } = serverContext as unknown as ServerContext
     if (request.headers.get('accept')?.includes('text/event-stream'))
-      setResultProcessor(processEventStream, 'text/event-stream')
+      setResultProcessor(
+        (result, fetchAPI) => processEventStream(result, fetchAPI, retirement),
+        'text/event-stream',
+      )
   },
 }
 

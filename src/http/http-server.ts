@@ -1,10 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../shared/logger.ts'
+import { runInRequest } from '../shared/request-scope.ts'
 import { clientAddress } from './client-address.ts'
 import type { GraphqlServer } from './graphql-server.ts'
 import type { HealthReport, Phase } from './health.ts'
+import { Readiness } from './readiness.ts'
+import { Retirement } from './retirement.ts'
 import { serveWebSockets } from './web-socket.ts'
 
 export interface HttpServerOptions {
@@ -21,6 +25,11 @@ export interface HttpServer {
   readonly url: string
   /** From now on GraphQL is served; `ready` is what else it takes to be ready. */
   serve(graphql: GraphqlServer, ready: () => Promise<boolean>): void
+  /**
+   * Serves on, with connections that end with their answers, while whoever spreads requests by the readiness of this instance
+   * does not know yet that it is gone, and then while anything is under way; ends subscriptions meanwhile. For `timeoutMs` at most.
+   */
+  drain(timeoutMs: number, busy: () => boolean): Promise<void>
   /** Idempotent. Takes no more requests, waits for those under way until `deadlineMs` is over, then cuts them off. */
   close(deadlineMs: number): Promise<void>
 }
@@ -58,15 +67,23 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
 
   /** Event streams, which may never end by themselves. */
   const streams = new Set<ServerResponse>()
+  /** Of GraphQL, and no event streams. */
+  const underWay = new Set<ServerResponse>()
+  let newestRequestAtMs = Number.NEGATIVE_INFINITY
+  const retirement = new Retirement()
+  const readiness = new Readiness()
+  let draining = false
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/'
+    if (draining) response.setHeader('connection', 'close')
     switch (path) {
       case '/health/live':
         return sendJson(response, 200, { status: 'ok' })
       case '/health/ready': {
         const phase = options.phase()
         const ready = phase === 'ready' && (await hasAll())
+        readiness.answered(request.socket.remoteAddress ?? '', ready)
         return sendJson(response, ready ? 200 : 503, { status: ready ? 'ok' : 'down', phase })
       }
       case '/metrics': {
@@ -96,15 +113,19 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
     const sent = request.headers['x-request-id']
     const requestId = typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID()
     response.setHeader('x-request-id', requestId)
-    if (request.headers.accept?.includes('text/event-stream')) {
-      streams.add(response)
-      response.once('close', () => streams.delete(response))
-    }
-    await graphql(request, response, {
-      requestId,
-      authorization: request.headers.authorization,
-      client: clientAddress(request),
-    })
+    const open = request.headers.accept?.includes('text/event-stream') ? streams : underWay
+    open.add(response)
+    response.once('close', () => open.delete(response))
+    newestRequestAtMs = performance.now()
+    const serve = graphql
+    await runInRequest(requestId, () =>
+      serve(request, response, {
+        requestId,
+        authorization: request.headers.authorization,
+        client: clientAddress(request),
+        retirement,
+      }),
+    )
   }
 
   return {
@@ -112,7 +133,26 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
     serve(graphqlServer, ready) {
       graphql = graphqlServer
       hasAll = ready
-      sockets = serveWebSockets(server, graphqlServer, randomUUID, options.logger)
+      sockets = serveWebSockets(server, graphqlServer, {
+        newRequestId: randomUUID,
+        logger: options.logger,
+        retirement,
+      })
+    },
+    async drain(timeoutMs, busy) {
+      draining = true
+      for (const response of underWay) if (!response.headersSent) response.setHeader('connection', 'close')
+      const startedAtMs = performance.now()
+      const passedMs = () => performance.now() - startedAtMs
+      const watched = readiness.awaited
+      const unawareMs = watched ? Math.min(UNAWARE_MS, timeoutMs / 2) : 0
+      // Who is sent away while the balancer does not know would be sent here again.
+      while (passedMs() < unawareMs && readiness.awaited) await sleep(SWEEP_MS)
+      const retired = retirement.run(timeoutMs - passedMs())
+      const mayCome = () =>
+        passedMs() < unawareMs && performance.now() - Math.max(newestRequestAtMs, startedAtMs) < QUIET_MS
+      while (passedMs() < timeoutMs && (mayCome() || underWay.size > 0 || busy())) await sleep(SWEEP_MS)
+      await retired
     },
     close(deadlineMs) {
       closed ??= (async () => {
@@ -146,6 +186,10 @@ function explainListen(error: NodeJS.ErrnoException, { host, port }: HttpServerO
 }
 
 const SWEEP_MS = 50
+/** The longest that an instance serves on for a balancer that has not asked it; many ask every few seconds. */
+const UNAWARE_MS = 5000
+/** Told, a balancer sends nothing more than what it has just decided upon. */
+const QUIET_MS = 500
 
 function closeServer(server: Server, deadlineMs: number): Promise<void> {
   return new Promise(resolve => {

@@ -1,3 +1,5 @@
+import { runOutsideRequest } from './request-scope.ts'
+
 /** Time of this process, as an argument so that tests can own it. Instants that are stored come from the database's clock. */
 export interface Clock {
   /** Monotonic milliseconds; only differences mean something. */
@@ -9,7 +11,8 @@ export interface Clock {
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   setTimer(callback, delayMs) {
-    const timer = setTimeout(callback, delayMs)
+    // A timer is mostly a poll for many, which one request happened to set going; whoever waits for it knows for whom.
+    const timer = runOutsideRequest(() => setTimeout(callback, delayMs))
     return () => clearTimeout(timer)
   },
 }

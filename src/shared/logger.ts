@@ -1,5 +1,7 @@
-import { type DestinationStream, type Logger, pino, stdSerializers } from 'pino'
+import { type DestinationStream, type LogFn, type Logger, pino } from 'pino'
 import { PinoPretty } from 'pino-pretty'
+import { describeError, redactLine } from './redact.ts'
+import { currentRequestId } from './request-scope.ts'
 
 export type { Logger }
 
@@ -7,18 +9,38 @@ export type { Logger }
 const SECRET_KEYS = [
   'authorization',
   'cookie',
+  'headers',
   'password',
   'newPassword',
   'token',
   'accessToken',
   'refreshToken',
   'secret',
+  'clientSecret',
+  'apiKey',
   'email',
   'prompt',
+  'content',
+  'text',
+  'body',
+  'variables',
+  'parameters',
+  'values',
   'databaseUrl',
   'redisUrl',
+  'mailUrl',
 ]
 
+/**
+ * How the line begins that shows the development token, which is of no use outside this machine's trials; of all lines this
+ * one alone may hold a token. No text of anybody else can begin so: within a line its quotes are escaped.
+ */
+export const DEVELOPMENT_TOKEN = 'development token: '
+
+/**
+ * A line names the request that it belongs to, and holds no secret: not under a key of that name, not in an error, and not within
+ * any text, whoever has put it there.
+ */
 export function createLogger(options: {
   level: string
   format: 'pretty' | 'json'
@@ -38,15 +60,21 @@ export function createLogger(options: {
     level: options.level,
     serializers: { err: describeError },
     redact: { paths: SECRET_KEYS.flatMap(key => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' },
+    mixin: () => {
+      const requestId = currentRequestId()
+      return requestId === undefined ? {} : { requestId }
+    },
+    hooks: {
+      // Without a message pino would take the error's own, as it is.
+      logMethod(args: Parameters<LogFn>, log: LogFn) {
+        const [first]: unknown[] = args
+        const error = first instanceof Error ? first : (first as { err?: unknown } | null)?.err
+        if (args.length === 1 && error)
+          log.call(this, { ...(first as object), err: error }, 'something failed')
+        else log.apply(this, args)
+      },
+      streamWrite: (line: string) => (line.includes(`"msg":"${DEVELOPMENT_TOKEN}`) ? line : redactLine(line)),
+    },
   }
   return destination ? pino(settings, destination) : pino(settings)
-}
-
-/** An error without the connection that its driver hangs on it, with every statement that ran there. */
-function describeError(error: unknown): unknown {
-  if (!(error instanceof Error)) return error
-  const { client: _, ...described } = stdSerializers.err(error) as ReturnType<typeof stdSerializers.err> & {
-    client?: unknown
-  }
-  return described
 }

@@ -24,6 +24,7 @@ const TOP = [
   'explain-failure.ts',
   'load-sealing-keys.ts',
   'rotate-key.ts',
+  'watch-for-stop.ts',
   'import.ts',
 ]
 const SETTINGS = 'config.ts'

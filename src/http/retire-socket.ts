@@ -1,0 +1,26 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Context } from 'graphql-ws'
+import type { Extra } from 'graphql-ws/use/ws'
+import type { Retirement } from './retirement.ts'
+
+/** RFC 6455's register: Service Restart. graphql-ws and its like connect again after it, and resubscribe. */
+const SERVICE_RESTART = 1012
+/** For a query or a mutation that is under way; a run that takes longer is told of by its subscription. */
+const UNDER_WAY_MS = 10_000
+const LOOK_AGAIN_MS = 50
+
+/** When the instance stops, closes the socket, whose subscriptions go on elsewhere, once its queries and mutations are answered. */
+export function retireSocket<P extends Context['connectionParams']>(
+  retirement: Retirement,
+  connection: Context<P, Extra>,
+): void {
+  const { socket } = connection.extra
+  // graphql-ws keeps an iterator for a subscription, and null for what is answered once.
+  const isAnswering = () => Object.values(connection.subscriptions).includes(null)
+  const forget = retirement.add(async () => {
+    for (let waitedMs = 0; isAnswering() && waitedMs < UNDER_WAY_MS; waitedMs += LOOK_AGAIN_MS)
+      await sleep(LOOK_AGAIN_MS)
+    socket.close(SERVICE_RESTART, 'The instance is stopping: connect again')
+  })
+  socket.once('close', forget)
+}

@@ -1,0 +1,67 @@
+import type { Logger } from './shared/logger.ts'
+
+/** A terminal sends Ctrl-C to npm and to the gateway alike, and npm hands it on to the gateway. */
+const SAME_KEYSTROKE_MS = 500
+/** A longer one would fire at once. */
+const LONGEST_TIMER_MS = 2_147_483_647
+/** SIGHUP: the terminal was closed. */
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+
+export interface Stop {
+  /** Aborts once, when the process is to drain and end. */
+  readonly signal: AbortSignal
+  /** What the process has to end with. */
+  readonly exitCode: 0 | 1
+}
+
+/**
+ * The process drains when it is told to, and when an error was caught by nobody, after which no part of it can be trusted with more than its
+ * end. Such an error is told of once, and ends with exit code 1. Who asks twice does not want to wait.
+ * @param options.giveUpAfterMs a database that does not answer must not keep the process: whoever stops it would have to kill it.
+ */
+export function watchForStop(options: { logger: Logger; giveUpAfterMs: number }): Stop {
+  const { logger } = options
+  const stopping = new AbortController()
+  let exitCode: Stop['exitCode'] = 0
+  const stop = () => {
+    if (stopping.signal.aborted) return
+    stopping.abort()
+    const giveUp = () => {
+      logger.error('the drain did not end in time')
+      process.exit(1)
+    }
+    setTimeout(giveUp, Math.min(options.giveUpAfterMs, LONGEST_TIMER_MS)).unref()
+  }
+
+  let askedAtMs: number | undefined
+  const onSignal = (name: NodeJS.Signals) => {
+    const nowMs = performance.now()
+    if (askedAtMs !== undefined) {
+      if (nowMs - askedAtMs <= SAME_KEYSTROKE_MS) return
+      logger.warn(`${name} again: the process ends at once`)
+      process.exit(1)
+    }
+    askedAtMs = nowMs
+    logger.info(`${name}: draining; once more ends at once`)
+    stop()
+  }
+  for (const signal of SIGNALS) process.on(signal, onSignal)
+
+  const onUncaught = (error: unknown) => {
+    const first = exitCode === 0
+    exitCode = 1
+    // One broken part may throw for everybody who waits for it.
+    if (first)
+      logger.fatal({ err: error }, 'an error was caught by nobody; draining, to end with exit code 1')
+    else logger.debug({ err: error }, 'another error was caught by nobody')
+    stop()
+  }
+  process.on('uncaughtException', onUncaught)
+  process.on('unhandledRejection', onUncaught)
+  return {
+    signal: stopping.signal,
+    get exitCode() {
+      return exitCode
+    },
+  }
+}
