@@ -3,6 +3,7 @@ import type { JsonValue } from '../shared/json.ts'
 import type { Queryable, Value } from './client.ts'
 import type { GenerationSource, PlanKind } from './generated/enums.ts'
 import type { KeysetPage } from './keyset.ts'
+import { NOTHING_SAID, PREFERENCES, type PreferencesRow } from './preferences.ts'
 
 export interface PlanItemRow {
   day: number
@@ -11,6 +12,13 @@ export interface PlanItemRow {
   description: string
   ingredients: string[]
   nutrition: { calories: number; proteinGrams: number; carbsGrams: number; fatGrams: number } | null
+}
+
+export interface PlanNoteRow {
+  kind: string
+  day: number | null
+  dish: string | null
+  message: string
 }
 
 export interface PlanRow {
@@ -24,6 +32,7 @@ export interface PlanRow {
   title: string
   summary: string
   items: PlanItemRow[]
+  notes: PlanNoteRow[]
   /** YYYY-MM-DD */
   date: string
   generationId: string
@@ -32,52 +41,85 @@ export interface PlanRow {
 
 const COLUMNS = `
   id, user_id AS "userId", kind, archetype, analysis_id AS "analysisId", analysis_source AS "analysisSource", days,
-  title, summary, items, date::text AS date, generation_id AS "generationId", created_at AS "createdAt"`
+  title, summary, items, notes, date::text AS date, generation_id AS "generationId", created_at AS "createdAt"`
 
-export interface LatestPlan {
+/** What decides about a plan, and what a new one is made from beside the analysis. */
+export interface PlanFacts {
+  /** The database's clock at the read. */
   now: Date
-  latest: { id: string; analysisId: string; createdAt: Date } | null
+  preferences: PreferencesRow
+  /** The newest of the same user, kind, archetype and length. */
+  latest: { id: string; analysisId: string; createdAt: Date; preferencesHash: string | null } | null
+  /** The main dishes of the user's last menu, of whatever archetype and length; of a MENU alone. */
+  lastMainDishes: string[]
 }
 
-const READ_LATEST = {
-  name: 'plans-read-latest',
+const READ_FACTS = {
+  name: 'plans-read-facts',
   text: `
-    SELECT clock_timestamp() AS now, p.id, p.analysis_id AS "analysisId", p.created_at AS "createdAt"
+    SELECT clock_timestamp() AS now,
+      (SELECT to_jsonb(said) FROM (${PREFERENCES} WHERE user_id = $1::uuid) said) AS preferences,
+      (SELECT metadata->'mainDishes' FROM plans
+       WHERE user_id = $1::uuid AND kind = 'MENU' AND $2::"PlanKind" = 'MENU' ORDER BY created_at DESC, id DESC LIMIT 1) AS "mainDishes",
+      p.id, p.analysis_id AS "analysisId", p.created_at AS "createdAt", p.preferences_hash AS "preferencesHash"
     FROM (VALUES (1)) AS one
     LEFT JOIN LATERAL (
-      SELECT id, analysis_id, created_at FROM plans
+      SELECT id, analysis_id, created_at, preferences_hash FROM plans
       WHERE user_id = $1::uuid AND kind = $2::"PlanKind" AND archetype = $3::"Archetype" AND days = $4::int
       ORDER BY created_at DESC, id DESC LIMIT 1
     ) p ON true`,
 }
-/** The newest plan of a kind, archetype and length, and the database's clock at the read. */
-export async function readLatestPlan(
+/** All of it in one read of one snapshot. */
+export async function readPlanFacts(
   db: Queryable,
   of: { userId: string; kind: PlanKind; archetype: Archetype; days: number },
-): Promise<LatestPlan> {
-  const [row] = await db.query<{ now: Date; id: string | null; analysisId: string; createdAt: Date }>(
-    READ_LATEST,
-    [of.userId, of.kind, of.archetype, of.days],
-  )
+): Promise<PlanFacts> {
+  const [row] = await db.query<{
+    now: Date
+    preferences: PreferencesRow | null
+    mainDishes: JsonValue
+    id: string | null
+    analysisId: string
+    createdAt: Date
+    preferencesHash: string | null
+  }>(READ_FACTS, [of.userId, of.kind, of.archetype, of.days])
   if (!row) throw new Error('a read of one row returned none')
-  const { now, id, analysisId, createdAt } = row
-  return { now, latest: id === null ? null : { id, analysisId, createdAt } }
+  const { now, preferences, mainDishes, id, analysisId, createdAt, preferencesHash } = row
+  return {
+    now,
+    preferences: preferences ?? NOTHING_SAID,
+    latest: id === null ? null : { id, analysisId, createdAt, preferencesHash },
+    lastMainDishes: Array.isArray(mainDishes) ? mainDishes.filter(dish => typeof dish === 'string') : [],
+  }
 }
 
 export interface NewPlan extends Omit<PlanRow, 'id'> {
   metadata: { [key: string]: JsonValue }
+  preferencesHash: string
+  eatingHash: string
 }
 
 const INSERT = {
   name: 'plans-insert',
   text: `
-    INSERT INTO plans (user_id, kind, archetype, analysis_id, analysis_source, days, title, summary, items, metadata, date, generation_id, created_at)
-    VALUES ($1::uuid, $2::"PlanKind", $3::"Archetype", $4::uuid, $5::"GenerationSource", $6::int, $7::text, $8::text, $9::jsonb, $10::jsonb, $11::date, $12::uuid, $13::timestamptz)
-    ON CONFLICT (generation_id) DO UPDATE SET title = excluded.title
-    RETURNING id`,
+    WITH stored AS (
+      INSERT INTO plans (user_id, kind, archetype, analysis_id, analysis_source, days, title, summary, items, metadata, date,
+        generation_id, created_at, notes, preferences_hash, eating_hash)
+      VALUES ($1::uuid, $2::"PlanKind", $3::"Archetype", $4::uuid, $5::"GenerationSource", $6::int, $7::text, $8::text, $9::jsonb,
+        $10::jsonb, $11::date, $12::uuid, $13::timestamptz, $14::jsonb, $15::text, $16::text)
+      ON CONFLICT (generation_id) DO UPDATE SET title = excluded.title
+      RETURNING *
+    ), told AS (
+      INSERT INTO outbox (topic, key, payload)
+      SELECT 'plan.made', 'plan:' || id, jsonb_build_object('planId', id, 'userId', user_id, 'kind', kind, 'archetype', archetype,
+        'analysisId', analysis_id)
+      FROM stored
+      ON CONFLICT (key) DO NOTHING
+    )
+    SELECT ${COLUMNS} FROM stored`,
 }
-/** Stores the plan of a run. @returns its id. */
-export async function upsertPlan(db: Queryable, plan: NewPlan): Promise<string> {
+/** Stores the plan of a run together with the event that tells of it, in one statement. @returns it as it is stored. */
+export async function storePlan(db: Queryable, plan: NewPlan): Promise<PlanRow> {
   const values: Value[] = [
     plan.userId,
     plan.kind,
@@ -92,10 +134,13 @@ export async function upsertPlan(db: Queryable, plan: NewPlan): Promise<string> 
     plan.date,
     plan.generationId,
     plan.createdAt,
+    JSON.stringify(plan.notes),
+    plan.preferencesHash,
+    plan.eatingHash,
   ]
-  const [row] = await db.query<{ id: string }>(INSERT, values)
+  const [row] = await db.query<PlanRow>(INSERT, values)
   if (!row) throw new Error('an upsert returned no row')
-  return row.id
+  return row
 }
 
 const FIND_BY_IDS = {
@@ -132,16 +177,22 @@ export async function findLatestPlan(
   return (await db.query<PlanRow>(FIND_LATEST, [userId, kind, archetype]))[0]
 }
 
-const FIND_LAST_MENU = {
-  name: 'plans-find-last-menu',
+const FIND_STILL_FITTING = {
+  name: 'plans-find-still-fitting',
   text: `
-    SELECT metadata->'mainDishes' AS "mainDishes" FROM plans
-    WHERE user_id = $1::uuid AND kind = 'MENU' ORDER BY created_at DESC, id DESC LIMIT 1`,
+    SELECT ${COLUMNS} FROM plans
+    WHERE user_id = $1::uuid AND kind = $2::"PlanKind" AND archetype = $3::"Archetype" AND days = $4::int
+      AND (kind = 'ROUTINE' OR eating_hash = $5::text)
+    ORDER BY created_at DESC, id DESC LIMIT 1`,
 }
-/** The main dishes of the user's last menu, of whatever archetype. */
-export async function findLastMainDishes(db: Queryable, userId: string): Promise<string[]> {
-  const [row] = await db.query<{ mainDishes: JsonValue }>(FIND_LAST_MENU, [userId])
-  return Array.isArray(row?.mainDishes) ? row.mainDishes.filter(dish => typeof dish === 'string') : []
+/** The newest of its kind, archetype and length; one that says what to eat only where it was made under the same eating rules. */
+export async function findPlanStillFitting(
+  db: Queryable,
+  of: { userId: string; kind: PlanKind; archetype: Archetype; days: number; eatingHash: string },
+): Promise<PlanRow | undefined> {
+  return (
+    await db.query<PlanRow>(FIND_STILL_FITTING, [of.userId, of.kind, of.archetype, of.days, of.eatingHash])
+  )[0]
 }
 
 export interface PlanFilter {

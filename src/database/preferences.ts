@@ -48,13 +48,8 @@ const COLUMNS = `
 /** A row that was locked and never written counts as none. */
 const VERSION = `version, CASE WHEN version > 0 THEN updated_at END AS "updatedAt"`
 
-const FIND = {
-  name: 'preferences-find',
-  text: `SELECT ${COLUMNS} FROM preferences WHERE user_id = $1::uuid`,
-}
-export async function getPreferences(db: Queryable, userId: string): Promise<PreferencesRow> {
-  return (await db.query<PreferencesRow>(FIND, [userId]))[0] ?? NOTHING_SAID
-}
+/** What users have said, to be narrowed down to one of them. */
+export const PREFERENCES = `SELECT ${COLUMNS} FROM preferences`
 
 const FIND_VERSIONED = {
   name: 'preferences-find-versioned',

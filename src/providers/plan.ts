@@ -66,10 +66,33 @@ export interface PlanItemDraft {
   nutrition: { calories: number; proteinGrams: number; carbsGrams: number; fatGrams: number } | null
 }
 
+export const planNoteKinds = [
+  'DIET',
+  'RESTRICTION',
+  'DISLIKE',
+  'CALORIES',
+  'MACROS',
+  'REPEATED_DISH',
+  'DISH_OF_LAST_MENU',
+  'OTHER',
+] as const
+
+/** What of the preferences a plan does not keep, does not seem to keep, or nobody could check. */
+export interface PlanNote {
+  kind: (typeof planNoteKinds)[number]
+  /** Null: of no day alone. */
+  day: number | null
+  /** The title of the dish it is about; null: of none alone. */
+  dish: string | null
+  /** For the user. */
+  message: string
+}
+
 export interface PlanDraft {
   title: string
   summary: string
   items: PlanItemDraft[]
+  notes: PlanNote[]
   /** Beside the result, for whoever wants to know how it came about: engine, template version, notes on what could not be kept. */
   metadata: { [key: string]: JsonValue }
 }

@@ -1,5 +1,5 @@
-import { findPlanPage, type PlanItemRow, type PlanRow } from '../database/plans.ts'
-import { planKinds } from '../providers/plan.ts'
+import { findPlanPage, type PlanItemRow, type PlanNoteRow, type PlanRow } from '../database/plans.ts'
+import { planKinds, planNoteKinds } from '../providers/plan.ts'
 import { Analysis, Archetype } from './analysis.ts'
 import { builder } from './builder.ts'
 import { connectionType, keysetConnection } from './connection.ts'
@@ -24,6 +24,25 @@ const PlanItem = builder.objectRef<PlanItemRow>('PlanItem').implement({
     description: t.exposeString('description'),
     ingredients: t.exposeStringList('ingredients'),
     nutrition: t.expose('nutrition', { type: Nutrition, nullable: true }),
+  }),
+})
+
+const PlanNoteKind = builder.enumType('PlanNoteKind', { values: planNoteKinds })
+
+const PlanNote = builder.objectRef<PlanNoteRow>('PlanNote').implement({
+  description: 'What of the preferences a plan does not keep, does not seem to keep, or nobody could check.',
+  fields: t => ({
+    kind: t.field({
+      type: PlanNoteKind,
+      // Of a version that knew other ones.
+      resolve: ({ kind }) => planNoteKinds.find(known => known === kind) ?? 'OTHER',
+    }),
+    day: t.exposeInt('day', { nullable: true, description: 'Null where it is about no day alone.' }),
+    dish: t.exposeString('dish', {
+      nullable: true,
+      description: 'The title of the item it is about; null where it is about none alone.',
+    }),
+    message: t.exposeString('message', { description: 'For the user.' }),
   }),
 })
 
@@ -61,6 +80,11 @@ builder.node(Plan, {
     title: t.exposeString('title'),
     summary: t.exposeString('summary'),
     items: t.expose('items', { type: [PlanItem] }),
+    notes: t.expose('notes', {
+      type: [PlanNote],
+      description:
+        'What of the preferences it does not keep. A plan of a language model is taken as it comes: a dish that seems to break the diet or a restriction is named here and in the summary.',
+    }),
     date: t.expose('date', { type: 'Date' }),
     createdAt: t.expose('createdAt', { type: 'DateTime' }),
   }),

@@ -13,7 +13,7 @@ const GENERATE_PLAN = `
       ... on GeneratePlanPayload {
         source
         analysisSource
-        plan { id kind archetype title summary date analysis { id } items { day time title ingredients nutrition { calories } } }
+        plan { id kind archetype title summary date notes { kind day dish message } analysis { id } items { day time title ingredients nutrition { calories } } }
         generation { id kind state result { id } }
       }
       ... on GenerationPending { pending: generation { id kind state } }
@@ -57,6 +57,12 @@ async function generatePlan(token: string, input: Record<string, unknown>, index
   })
   if (!answer.data) throw new Error(`no data: ${JSON.stringify(answer.errors)}`)
   return answer.data.generatePlan
+}
+
+async function prefer(token: string, input: Record<string, unknown>): Promise<void> {
+  const query = `mutation ($input: UpdatePreferencesInput!) { updatePreferences(input: $input) { __typename } }`
+  const answer = await post(gateways[0]?.url ?? '', { query, variables: { input }, token })
+  expect(answer.data).toEqual({ updatePreferences: { __typename: 'UpdatePreferencesPayload' } })
 }
 
 const stored = async () =>
@@ -189,6 +195,116 @@ test('when the plan fails and an older one exists, that one serves', async () =>
     plan: { id: first.plan.id },
   })
   expect(await generatePlan(token, { kind: 'MENU' })).toMatchObject({ __typename: 'GenerationFailedError' })
+})
+
+describe('once the preferences have changed', () => {
+  test('a plan of before is not RECENT any more, and is again once they are what they were', async () => {
+    const token = await tokenOf('changed')
+    const first = await generatePlan(token, { kind: 'MENU' })
+    await prefer(token, { dietType: 'vegan', dislikedIngredients: ['onion', 'egg'] })
+    const second = await generatePlan(token, { kind: 'MENU' }, 1)
+    expect(second.source).toBe('FRESH')
+    expect(generator.planCalls[1]?.preferences.dietType).toBe('vegan')
+    await prefer(token, { dislikedIngredients: ['egg', 'onion'] })
+    expect(await generatePlan(token, { kind: 'MENU' })).toMatchObject({
+      source: 'RECENT',
+      plan: { id: second.plan.id },
+    })
+    expect(second.plan.id).not.toBe(first.plan.id)
+  })
+
+  test('nobody joins a run that began under the ones of before', async () => {
+    const token = await tokenOf('changing')
+    const gate = new Gate()
+    generator.behavePlan = (_input, { signal }) => gate.pass(signal)
+    const before = generatePlan(token, { kind: 'MENU' })
+    await gate.arrived(1)
+    await prefer(token, { dietaryRestrictions: ['peanuts'] })
+    const after = [0, 1].map(index => generatePlan(token, { kind: 'MENU' }, index))
+    await gate.arrived(2)
+    gate.open()
+    const [one, other] = await Promise.all(after)
+    expect([one?.source, other?.source].sort()).toEqual(['FRESH', 'JOINED'])
+    expect(one?.plan.id).toBe(other?.plan.id)
+    expect((await before).plan.id).not.toBe(one?.plan.id)
+    expect(generator.planCalls.map(({ preferences }) => preferences.dietaryRestrictions)).toEqual([
+      [],
+      ['peanuts'],
+    ])
+  })
+
+  describe('and the plan fails', () => {
+    const fail = () => {
+      generator.behavePlan = async () => {
+        throw new GenerationError('no', { retryable: false })
+      }
+    }
+
+    test.each([
+      { dietType: 'vegan' },
+      { dietaryRestrictions: ['gluten'] },
+      { dislikedIngredients: ['rice'] },
+    ])('no menu that was made without %j serves', async changed => {
+      const token = await tokenOf('falls')
+      await generatePlan(token, { kind: 'MENU' })
+      await prefer(token, changed)
+      fail()
+      expect(await generatePlan(token, { kind: 'MENU' })).toMatchObject({
+        __typename: 'GenerationFailedError',
+      })
+    })
+
+    test('one that was made under the same eating rules does, where only other things have changed', async () => {
+      const token = await tokenOf('same rules')
+      const before = await generatePlan(token, { kind: 'MENU' })
+      await prefer(token, { calorieGoal: 1800, appliances: ['stove'] })
+      fail()
+      expect(await generatePlan(token, { kind: 'MENU' })).toMatchObject({
+        source: 'FALLBACK',
+        plan: { id: before.plan.id },
+      })
+    })
+
+    test('a routine, which says nothing about food, does in any case', async () => {
+      const token = await tokenOf('routine falls')
+      const before = await generatePlan(token, {})
+      await prefer(token, { dietType: 'vegan' })
+      fail()
+      expect(await generatePlan(token, {})).toMatchObject({
+        source: 'FALLBACK',
+        plan: { id: before.plan.id },
+      })
+    })
+
+    test('rules that change while the run is under way count as well', async () => {
+      const token = await tokenOf('while it runs')
+      await generatePlan(token, { kind: 'MENU' })
+      const gate = new Gate()
+      generator.behavePlan = async (_input, { signal }) => {
+        await gate.pass(signal)
+        throw new GenerationError('no', { retryable: false })
+      }
+      const answer = generatePlan(token, { kind: 'MENU', forceRefresh: true })
+      await gate.arrived(1)
+      await prefer(token, { dietType: 'vegan' })
+      gate.open()
+      expect(await answer).toMatchObject({ __typename: 'GenerationFailedError' })
+    })
+  })
+})
+
+test('a menu of another length does not serve where one cannot be made', async () => {
+  const token = await tokenOf('lengths')
+  await generatePlan(token, { kind: 'MENU', days: 3 })
+  generator.behavePlan = async () => {
+    throw new GenerationError('no', { retryable: false })
+  }
+  expect(await generatePlan(token, { kind: 'MENU', days: 5 })).toMatchObject({
+    __typename: 'GenerationFailedError',
+  })
+  expect(await generatePlan(token, { kind: 'MENU', days: 3, forceRefresh: true })).toMatchObject({
+    source: 'FALLBACK',
+  })
 })
 
 test('a run goes on behind GenerationPending, and its result is the plan', async () => {

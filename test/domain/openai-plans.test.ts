@@ -48,6 +48,23 @@ describe('a plan from a model', () => {
     ])
     expect(plan.items[0]).toMatchObject({ nutrition, ingredients: ['200 g rice'] })
     expect(plan.metadata.notes).toEqual([])
+    // Breakfasts and snacks may come again, in this menu and the next.
+    expect(plan.metadata.mainDishes).toEqual(['Soup', 'Stew'])
+  })
+
+  test('of a menu, breakfasts may come again, and are no main dishes', async () => {
+    const day = { dishes: [dish('Oats'), dish('Soup'), dish('Wrap'), dish('Stew')] }
+    const plan = await menuOf(
+      [day, { dishes: [dish('Oats'), dish('Rice'), dish('Wrap'), dish('Stew')] }],
+      { mealTimes: ['07:15', '12:00', '16:00', '19:00'] },
+      ['Oats', 'Rice'],
+    )
+    expect(plan.metadata.mainDishes).toEqual(['Soup', 'Wrap', 'Stew', 'Rice', 'Wrap', 'Stew'])
+    expect(plan.notes.map(({ kind, day, dish }) => [kind, day, dish])).toEqual([
+      ['DISH_OF_LAST_MENU', 2, 'Rice'],
+      ['REPEATED_DISH', 2, 'Wrap'],
+      ['REPEATED_DISH', 2, 'Stew'],
+    ])
   })
 
   test('a routine goes by the clock', async () => {
@@ -110,6 +127,24 @@ describe('a plan from a model', () => {
     ])
   })
 
+  test('a nutrition plan that breaks a restriction says so too', async () => {
+    const { server, generator } = await openAiScene()
+    const meal = { title: 'Breakfast', description: 'Protein first.', foods: ['2 eggs'], nutrition }
+    const content = {
+      title: 'Eat',
+      summary: 'More.',
+      dailyTarget: nutrition,
+      targetReason: 'You train.',
+      meals: [meal],
+      guidelines: [{ title: 'Drink', description: 'Water.' }],
+    }
+    server.script(call => call.answer({ content: JSON.stringify(content) }))
+    const preferences = { ...noPreferences, mealTimes: ['07:00'], dietaryRestrictions: ['eggs'] }
+    const plan = await generator.generatePlan(planInput({ kind: 'NUTRITION', preferences }), runContext())
+    expect(plan.summary).toContain("Breakfast seems to contain '2 eggs'")
+    expect(plan.notes).toMatchObject([{ kind: 'RESTRICTION', dish: 'Breakfast' }])
+  })
+
   test('the model is told the slots, and of a menu the dishes to avoid', async () => {
     const { server, generator } = await openAiScene()
     const preferences = { ...noPreferences, mealTimes: ['07:15'], snacksPerDay: 1 }
@@ -154,8 +189,8 @@ describe('the notes of a menu say', () => {
       ['Soup'],
     )
     expect(plan.metadata.notes).toEqual([
-      'Day 1: soup  is there a second time, or was in the last menu.',
-      'Day 2: STEW is there a second time, or was in the last menu.',
+      'Day 1: soup  was in the last menu.',
+      'Day 2: STEW is there a second time.',
     ])
   })
 
@@ -164,7 +199,48 @@ describe('the notes of a menu say', () => {
       [{ dishes: [dish('Stew', { ingredients: ['2 Red Onions', 'salt'] }), dish('Rice')] }],
       { ...meals, dislikedIngredients: ['onion', ' '] },
     )
-    expect(plan.metadata.notes).toEqual(['Day 1: Stew seems to contain onion.'])
+    expect(plan.metadata.notes).toEqual(["Day 1: Stew seems to contain 'onion'."])
+    expect(plan.summary).toBe('Eat.')
+  })
+
+  test('which dishes seem to break the diet or a restriction, first of all, and so does the summary', async () => {
+    const plan = await menuOf(
+      [
+        {
+          dishes: [
+            dish('Satay', { ingredients: ['2 tbsp peanut butter'] }),
+            dish('Steak', { ingredients: ['200 g beef'] }),
+          ],
+        },
+      ],
+      { ...meals, dietType: 'vegetarian', dietaryRestrictions: ['peanuts'], calorieGoal: 2000 },
+    )
+    const told = [
+      "Day 1: Steak seems to contain '200 g beef'; it should be vegetarian.",
+      "Day 1: Satay seems to contain '2 tbsp peanut butter'; it should be without peanuts.",
+    ]
+    expect(plan.notes).toEqual([
+      { kind: 'DIET', day: 1, dish: 'Steak', message: told[0] },
+      { kind: 'RESTRICTION', day: 1, dish: 'Satay', message: told[1] },
+      { kind: 'CALORIES', day: 1, dish: null, message: 'Day 1: 1000 kcal, asked for were 2000.' },
+    ])
+    expect(plan.summary).toBe(`Eat. Check before you eat: ${told.join(' ')}`)
+    expect(plan.items.map(({ title }) => title)).toEqual(['Satay', 'Steak'])
+  })
+
+  test('and the summary names three at most', async () => {
+    const dishes = ['A', 'B', 'C', 'D', 'E'].map(title => dish(title, { ingredients: ['50 g butter'] }))
+    const { summary, notes } = await menuOf(
+      [{ dishes: dishes.slice(0, 2) }, { dishes: dishes.slice(2, 4) }],
+      {
+        ...meals,
+        dietType: 'vegan',
+      },
+    )
+    expect(notes).toHaveLength(4)
+    expect(summary).toMatch(
+      /^Eat\. Check before you eat: Day 1: A .* Day 2: C .* And 1 more, in the notes\.$/,
+    )
   })
 })
 

@@ -80,6 +80,14 @@ function expectTargetsKeptOrTold(input: PlanInput, draft: PlanDraft): void {
     }
   }
   const words = { calories: 'calories', protein: 'protein', carbs: 'carbohydrates', fat: 'fat' }
+  const noted = draft.notes.flatMap(({ kind, day }) =>
+    kind === 'CALORIES' || kind === 'MACROS' ? [`${day} ${kind}`] : [],
+  )
+  expect(noted.toSorted()).toEqual(
+    record.days
+      .flatMap(({ day, missed }) => missed.map(one => `${day} ${one === 'calories' ? 'CALORIES' : 'MACROS'}`))
+      .sort(),
+  )
   for (const target of new Set(record.days.flatMap(({ missed }) => missed)))
     expect(draft.summary).toMatch(new RegExp(`did not come within 10 %.*the ${words[target as 'fat']}`))
   if (record.days.every(({ missed }) => missed.length === 0))
@@ -176,6 +184,9 @@ describe('a menu', () => {
     )
     expect(dishesOfLastMenu.length).toBe(4)
     expect(draft.summary).toContain('4 were in your last menu, as only 10 others fit')
+    expect(
+      draft.notes.flatMap(({ kind, dish }) => (kind === 'DISH_OF_LAST_MENU' ? [dish] : [])).toSorted(),
+    ).toEqual(dishesOfLastMenu.toSorted())
   })
 
   it('repeats where it must as evenly as can be, never on one day, and says so', async () => {
@@ -187,6 +198,10 @@ describe('a menu', () => {
     expect(mainDishes.every(title => mainDishes.filter(one => one === title).length === 2)).toBe(true)
     for (let day = 0; day < 10; day++) expect(mainDishes[2 * day]).not.toBe(mainDishes[2 * day + 1])
     expect(draft.summary).toContain('Only 10 main dishes fit for 20 meals, so 10 of them come more than once')
+    const repeated = draft.notes.filter(({ kind }) => kind === 'REPEATED_DISH')
+    expect(repeated.map(({ dish }) => dish).toSorted()).toEqual(repeatedMainDishes.toSorted())
+    for (const { day, dish } of repeated)
+      expect(draft.items.some(item => item.day === day && item.title === dish)).toBe(true)
   })
 
   it('is the same for the same input, and another one for another day, user input or last menu', async () => {

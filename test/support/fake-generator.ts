@@ -55,6 +55,7 @@ export class FakeGenerator implements Generator {
           nutrition: { calories: 400, proteinGrams: 20, carbsGrams: 50, fatGrams: 13 },
         },
       ],
+      notes: [],
       metadata: { engine: 'fake', mainDishes: [`dish ${call}`] },
     }
   }

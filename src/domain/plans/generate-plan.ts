@@ -1,8 +1,7 @@
 import type { RunOnce } from '../../coordination/run-once.ts'
 import { type IdempotencyClaim, keepAnswer } from '../../database/idempotency.ts'
-import { findLatestPlan, type PlanRow } from '../../database/plans.ts'
+import { findPlanStillFitting, type PlanRow, readPlanFacts } from '../../database/plans.ts'
 import { isDatabaseAway } from '../../database/postgres-errors.ts'
-import { getPreferences } from '../../database/preferences.ts'
 import type { PlanKind } from '../../providers/plan.ts'
 import type { Archetype } from '../../shared/archetype.ts'
 import type { Logger } from '../../shared/logger.ts'
@@ -11,7 +10,8 @@ import { answerOnce, idempotencyKeyIssues } from '../answer-once.ts'
 import type { FieldIssue } from '../field-issues.ts'
 import { fingerprintOf } from '../fingerprint.ts'
 import { waitIssues } from '../wait-issues.ts'
-import { type PlanRunOptions, PlanRuns } from './plan-run.ts'
+import { type AlsoStore, type PlanRunOptions, PlanRuns } from './plan-run.ts'
+import { preferenceHashes } from './preference-hashes.ts'
 
 export interface PlanRequest {
   userId: string
@@ -55,8 +55,9 @@ const DEFAULT_MENU_DAYS = 7
 const MAX_MENU_DAYS = 14
 
 /**
- * A plan made from the shared behavior analysis, once for everyone who asks at the same time. When it cannot be made, an
- * older plan of the same kind serves.
+ * A plan made from the shared behavior analysis, once for everyone who asks at the same time under the same preferences.
+ * When it cannot be made, an older plan of the same kind, archetype and length serves, but never one that says what to eat
+ * and was made under another diet, other restrictions or other dislikes than those of today.
  */
 export class GeneratePlan {
   readonly #options: GeneratePlanOptions
@@ -120,7 +121,9 @@ export class GeneratePlan {
   ): Promise<GeneratePlanOutcome> {
     const { db, generator } = this.#options
     const { userId, kind, archetype, forceRefresh, waitMs, signal } = request
-    const preferences = await getPreferences(db, userId)
+    const wanted = { userId, kind, archetype, days }
+    const facts = await readPlanFacts(db, wanted)
+    const { preferences } = facts
     const conflicts = generator.findPreferenceConflicts({ kind, days, preferences })
     if (conflicts.length > 0) {
       const issues = conflicts.map(conflict => ({
@@ -130,15 +133,13 @@ export class GeneratePlan {
       return { type: 'invalid-input', issues }
     }
     let waits = true
-    const run = this.#runs.describe(
-      { userId, kind, archetype, days },
-      forceRefresh,
-      async (transaction, { runId, planId, analysisSource }) => {
-        // Where this request has ended before its run, FRESH is told to the next who waits for it, and to nobody twice.
-        const source = waits ? 'FRESH' : 'JOINED'
-        if (claim) await keepAnswer<KeptAnswer>(transaction, claim, { source, analysisSource, runId, planId })
-      },
-    )
+    const alsoStore: AlsoStore = async (transaction, { runId, planId, analysisSource }) => {
+      // Where this request has ended before its run, FRESH is told to the next who waits for it, and to nobody twice.
+      const source = waits ? 'FRESH' : 'JOINED'
+      if (claim) await keepAnswer<KeptAnswer>(transaction, claim, { source, analysisSource, runId, planId })
+    }
+    const subject = { ...wanted, preferencesHash: preferenceHashes(preferences).all }
+    const run = this.#runs.describe(subject, { forced: forceRefresh, facts, alsoStore })
     const caller = { joinsAnyRun: true, waitMs, ...(signal && { signal }) }
     const outcome = await this.#options.runOnce.request(run, caller).finally(() => {
       waits = false
@@ -149,7 +150,9 @@ export class GeneratePlan {
       case 'pending':
         return outcome
       case 'failed': {
-        const older = await findLatestPlan(db, userId, kind, archetype)
+        // As they are now: the run may have taken minutes.
+        const today = preferenceHashes((await readPlanFacts(db, wanted)).preferences)
+        const older = await findPlanStillFitting(db, { ...wanted, eatingHash: today.eating })
         if (!older) return outcome
         return {
           type: 'result',

@@ -2,20 +2,19 @@ import type { RunSpec } from '../../coordination/run-once.ts'
 import type { AnalysisRow } from '../../database/analyses.ts'
 import type { Queryable } from '../../database/client.ts'
 import { readDataPointWindow } from '../../database/data-points.ts'
-import { insertEvent } from '../../database/outbox.ts'
 import {
-  findLastMainDishes,
   findPlansByIds,
+  type PlanFacts,
   type PlanRow,
-  readLatestPlan,
-  upsertPlan,
+  readPlanFacts,
+  storePlan,
 } from '../../database/plans.ts'
-import { getPreferences } from '../../database/preferences.ts'
 import type { Transaction } from '../../database/transaction.ts'
 import { GenerationError } from '../../providers/generator.ts'
 import type { PlanDraft, PlanGenerator, PlanInput, PlanKind } from '../../providers/plan.ts'
 import type { Archetype } from '../../shared/archetype.ts'
 import { SharedRead } from '../../shared/shared-read.ts'
+import { preferenceHashes } from './preference-hashes.ts'
 
 /** What a plan stands on, and how it came about. */
 export interface AnalysisBehind {
@@ -38,17 +37,20 @@ export interface PlanRunOptions {
   db: Queryable
   generator: PlanGenerator
   analyses: AnalysisPath
-  /** A plan no older than this, from the same analysis, is reused. */
+  /** A plan no older than this, from the same analysis and under the same preferences, is reused. */
   recentWindowMs: number
   /** Called after a commit that left events in the outbox. */
   eventsCommitted: () => void
 }
 
+/** All that says which plan a run makes; plain data, from which it can be described again. */
 export interface PlanSubject {
   userId: string
   kind: PlanKind
   archetype: Archetype
   days: number
+  /** Of the preferences at the request: who asks under other ones gets another run. */
+  preferencesHash: string
 }
 
 export interface PlanResult {
@@ -67,6 +69,14 @@ export type AlsoStore = (
   stored: { runId: string; planId: string; analysisSource: PlanRow['analysisSource'] },
 ) => Promise<void>
 
+/** What somebody asks for who waits for it. */
+export interface PlanAsked {
+  forced: boolean
+  /** As they were when the request came. */
+  facts: PlanFacts
+  alsoStore: AlsoStore
+}
+
 const GENERATION_KINDS = { ROUTINE: 'ROUTINE_PLAN', NUTRITION: 'NUTRITION_PLAN', MENU: 'MENU_PLAN' } as const
 /** The days whose times of day say when somebody sleeps and moves. */
 const OBSERVED_MS = 14 * 86_400_000
@@ -84,22 +94,23 @@ export class PlanRuns {
     this.#options = options
   }
 
-  describe(subject: PlanSubject, forced: boolean, alsoStore: AlsoStore): PlanRun {
+  /** @param asked left out where nobody waits any more, as for a run that its owner has abandoned */
+  describe(subject: PlanSubject, asked?: PlanAsked): PlanRun {
     const { db, generator, analyses, recentWindowMs, eventsCommitted } = this.#options
-    const { userId, kind, archetype, days } = subject
-    let askedAt: Date | undefined
+    const { userId, kind, archetype, days, preferencesHash } = subject
+    let stored: PlanRow | undefined
     return {
       subject: {
-        key: `plan:${userId}:${archetype}:${kind}:${days}`,
+        key: `plan:${userId}:${archetype}:${kind}:${days}:${preferencesHash}`,
         kind: GENERATION_KINDS[kind],
         userId,
         archetype,
       },
 
       find: async () => {
-        const { now, latest } = await readLatestPlan(db, subject)
-        askedAt = now
-        if (forced || !latest || now.getTime() - latest.createdAt.getTime() > recentWindowMs)
+        const { now, latest } = asked?.facts ?? (await readPlanFacts(db, subject))
+        const isRecent = latest !== null && now.getTime() - latest.createdAt.getTime() <= recentWindowMs
+        if (asked?.forced || !isRecent || latest.preferencesHash !== preferencesHash)
           return { type: 'wanted', needsRevision: 0 }
         const behind = await analyses.peek(userId, archetype)
         if (behind?.analysisId !== latest.analysisId) return { type: 'wanted', needsRevision: 0 }
@@ -108,8 +119,10 @@ export class PlanRuns {
       },
 
       findAgain: async () => {
-        const { latest } = await readLatestPlan(db, subject)
-        if (!latest || !askedAt || latest.createdAt <= askedAt) return undefined
+        if (!asked) return undefined
+        const { latest } = await readPlanFacts(db, subject)
+        const isNewer = latest !== null && latest.createdAt > asked.facts.now
+        if (!isNewer || latest.preferencesHash !== preferencesHash) return undefined
         const plan = await this.load(latest.id)
         const result = { plan, analysisSource: plan.analysisSource }
         return { result, resultId: plan.id, runId: plan.generationId }
@@ -117,7 +130,8 @@ export class PlanRuns {
 
       collect: async () => {
         const behind = await analyses.get(userId, archetype)
-        const { now } = await readLatestPlan(db, subject)
+        // Now, as the analysis may have taken minutes.
+        const { now, preferences, lastMainDishes } = await readPlanFacts(db, subject)
         const { dataRevision } = behind.analysis
         const input: PlanInput = {
           kind,
@@ -129,7 +143,7 @@ export class PlanRuns {
             result: behind.analysis.result,
             createdAt: behind.analysis.createdAt,
           },
-          preferences: await getPreferences(db, userId),
+          preferences,
           points: await readDataPointWindow(db, {
             userId,
             revision: dataRevision,
@@ -139,7 +153,7 @@ export class PlanRuns {
             lateFrom: now,
             limit: MAX_POINTS,
           }),
-          previousDishes: kind === 'MENU' ? await findLastMainDishes(db, userId) : [],
+          previousDishes: lastMainDishes,
         }
         // Checked before the run was asked for; changed since then, they may have become impossible.
         const [conflict] = generator.findPreferenceConflicts(input)
@@ -152,7 +166,8 @@ export class PlanRuns {
       store:
         (draft, { input, behind }) =>
         async (transaction, run) => {
-          const planId = await upsertPlan(transaction, {
+          const hashes = preferenceHashes(input.preferences)
+          stored = await storePlan(transaction, {
             userId,
             kind,
             archetype,
@@ -162,27 +177,27 @@ export class PlanRuns {
             title: draft.title,
             summary: draft.summary,
             items: draft.items,
+            notes: draft.notes,
             // What a later menu does not repeat: where the generator does not say which dishes are main ones, all of them.
             metadata: {
               ...(kind === 'MENU' && { mainDishes: draft.items.map(item => item.title) }),
               ...draft.metadata,
             },
+            preferencesHash: hashes.all,
+            eatingHash: hashes.eating,
             date: input.date,
             generationId: run.runId,
             createdAt: run.committedAt,
           })
-          await insertEvent(transaction, {
-            topic: 'plan.made',
-            key: `plan:${planId}`,
-            payload: { planId, userId, kind, archetype, analysisId: behind.analysis.id },
-          })
+          const { id: planId, analysisSource } = stored
           transaction.afterCommit(eventsCommitted)
-          await alsoStore(transaction, { runId: run.runId, planId, analysisSource: behind.source })
+          await asked?.alsoStore(transaction, { runId: run.runId, planId, analysisSource })
           return planId
         },
 
       load: async planId => {
-        const plan = await this.load(planId)
+        // What was committed here need not be read back.
+        const plan = stored?.id === planId ? stored : await this.load(planId)
         return { plan, analysisSource: plan.analysisSource }
       },
     }

@@ -149,9 +149,10 @@ export function createOpenAiGenerator(options: OpenAiGeneratorOptions): Generato
     context: GenerationContext,
   ): Promise<PlanDraft> {
     const reply = await ask(`${kind}_PLAN`, question, context)
-    const { notes, ...plan } = read(reply.answer)
+    const { mainDishes, ...plan } = read(reply.answer)
     context.reportProgress(1)
-    return { ...plan, metadata: { ...provenance(template, reply), notes } }
+    const notes = plan.notes.map(({ message }) => message)
+    return { ...plan, metadata: { ...provenance(template, reply), ...(mainDishes && { mainDishes }), notes } }
   }
 
   return {

@@ -3,13 +3,16 @@ import {
   type PlanInput,
   type PlanItemDraft,
   type PlanKind,
+  type PlanNote,
   type PlanPreferences,
 } from '../plan.ts'
+import { clockText, parseClockTime } from '../rules/plans/clock-time.ts'
+import { isMainSlot, planMealSlots } from '../rules/plans/meal-slots.ts'
 import { archetypeDescriptions } from './archetype-descriptions.ts'
 import type { Question } from './ask-model.ts'
 import { digestPoints } from './metric-digest.ts'
 import { type PlanAnswers, planForms, type Slot } from './plan-forms.ts'
-import { menuNotes, targetNotes } from './plan-notes.ts'
+import { menuNotes, nutritionNotes, warnedSummary } from './plan-notes.ts'
 import { isMealTime } from './preference-conflicts.ts'
 import { asData, loadPrompt, type PromptTemplate } from './prompt-template.ts'
 import { digestResult } from './result-digest.ts'
@@ -30,7 +33,9 @@ interface PlanContent {
   title: string
   summary: string
   items: PlanItemDraft[]
-  notes: string[]
+  notes: PlanNote[]
+  /** Titles that the next menu does not repeat; of a menu alone. */
+  mainDishes?: string[]
 }
 
 export interface PlanQuestion<Answer> {
@@ -117,18 +122,17 @@ export function nutritionQuestion(
       prompt,
       expectedCharacters: EXPECTED_PLAN_CHARACTERS,
     },
-    read: ({ title, summary, dailyTarget, targetReason, meals, guidelines }) => ({
-      title,
-      summary,
-      items: [
+    read: ({ title, summary, dailyTarget, targetReason, meals, guidelines }) => {
+      const items = [
         item({ title: DAILY_TARGET, description: targetReason, nutrition: dailyTarget }),
         ...meals.map(({ foods, ...meal }, index) =>
           item({ ...meal, ingredients: foods, time: slots[index]?.time ?? null }),
         ),
         ...guidelines.map(item),
-      ],
-      notes: targetNotes(DAILY_TARGET, dailyTarget, preferences),
-    }),
+      ]
+      const notes = nutritionNotes(items, { title: DAILY_TARGET, nutrition: dailyTarget }, preferences)
+      return { title, summary: warnedSummary(summary, notes), items, notes }
+    },
   }
 }
 
@@ -137,6 +141,7 @@ export function menuQuestion(
   input: PlanInput,
 ): PlanQuestion<PlanAnswers['MENU']> {
   const slots = slotsOf(input.preferences)
+  const mainTimes = mainTimesOf(slots)
   return {
     question: {
       name: 'menu_plan',
@@ -148,7 +153,10 @@ export function menuQuestion(
       const items = days.flatMap(({ dishes }, index) =>
         dishes.map((dish, place) => item({ ...dish, day: index + 1, time: slots[place]?.time ?? null })),
       )
-      return { title, summary, items, notes: menuNotes(items, input) }
+      const isMain = ({ time }: PlanItemDraft) => time !== null && mainTimes.has(time)
+      const notes = menuNotes(items, input, isMain)
+      const mainDishes = items.filter(isMain).map(({ title }) => title)
+      return { title, summary: warnedSummary(summary, notes), items, notes, mainDishes }
     },
   }
 }
@@ -159,6 +167,16 @@ function slotsOf({ mealTimes, snacksPerDay }: PlanPreferences): Slot[] {
     ...(times.length > 0 ? times : USUAL_MEAL_TIMES).map(time => ({ type: 'meal' as const, time })),
     ...Array.from({ length: Math.max(0, snacksPerDay) }, () => ({ type: 'snack' as const, time: null })),
   ]
+}
+
+/** Breakfasts and small meals may come again, as in the built-in menus. */
+function mainTimesOf(slots: readonly Slot[]): Set<string> {
+  const times = slots.flatMap(({ time }) => (time === null ? [] : (parseClockTime(time) ?? [])))
+  const meals = planMealSlots(
+    times.sort((a, b) => a - b),
+    0,
+  )
+  return new Set(meals.filter(isMainSlot).map(({ time }) => clockText(time)))
 }
 
 function item(draft: Partial<PlanItemDraft> & Pick<PlanItemDraft, 'title' | 'description'>): PlanItemDraft {

@@ -24,7 +24,8 @@ export interface EatingRule {
   note?: string
 }
 
-const meat = ['poultry', 'beef', 'lamb', 'pork'] as const satisfies FoodTag[]
+const meat = ['poultry', 'beef', 'lamb', 'pork', 'meat'] as const satisfies FoodTag[]
+const redMeat = ['beef', 'lamb', 'pork', 'meat'] as const satisfies FoodTag[]
 const flesh = [...meat, 'fish', 'shellfish'] as const satisfies FoodTag[]
 
 const without =
@@ -38,7 +39,7 @@ const lowCarbCarbs = 0.3
 
 export const diets: readonly EatingRule[] = [
   { name: 'omnivore', wording: 'for omnivores', allows: () => true },
-  { name: 'flexitarian', wording: 'without red meat', allows: without('beef', 'lamb', 'pork') },
+  { name: 'flexitarian', wording: 'without red meat', allows: without(...redMeat) },
   { name: 'pescatarian', wording: 'pescatarian', allows: without(...meat) },
   { name: 'vegetarian', wording: 'vegetarian', allows: without(...flesh, 'rennet') },
   { name: 'vegan', wording: 'vegan', allows: without(...flesh, 'eggs', 'dairy', 'rennet', 'honey') },
@@ -88,7 +89,7 @@ export const restrictions: readonly EatingRule[] = [
   ...freeOf('sulphites', 'sulphites'),
   ...freeOf('coconut', 'coconut'),
   { name: 'meat', wording: 'without meat', allows: without(...meat) },
-  { name: 'red_meat', wording: 'without red meat', allows: without('beef', 'lamb', 'pork') },
+  { name: 'red_meat', wording: 'without red meat', allows: without(...redMeat) },
   ...freeOf('pork', 'pork'),
   ...freeOf('beef', 'beef'),
   ...freeOf('lamb', 'lamb'),

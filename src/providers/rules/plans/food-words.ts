@@ -8,6 +8,7 @@ const wordsByTag: Record<FoodTag, string> = {
   beef: 'beef meat red',
   lamb: 'lamb meat red mutton',
   pork: 'pork meat red',
+  meat: 'meat',
   fish: 'fish seafood',
   shellfish: 'shellfish seafood',
   eggs: 'egg',

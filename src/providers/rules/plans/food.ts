@@ -4,6 +4,8 @@ export const foodTags = [
   'beef',
   'lamb',
   'pork',
+  /** Of game, or of an animal that is not said. */
+  'meat',
   'fish',
   'shellfish',
   'eggs',

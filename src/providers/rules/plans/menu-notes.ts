@@ -1,4 +1,4 @@
-import type { PlanInput } from '../../plan.ts'
+import type { PlanInput, PlanNote } from '../../plan.ts'
 import { listText } from '../wording.ts'
 import { findAppliances } from './appliances.ts'
 import type { EatingRule } from './diets.ts'
@@ -7,8 +7,9 @@ import { dishesFor } from './menu-reach.ts'
 import type { DayMenu } from './menu-search.ts'
 import { foldName } from './name-match.ts'
 import { type MacroName, macroNames, type NutritionTargets } from './nutrition-targets.ts'
-import { caloriesText, targetText } from './plan-text.ts'
+import { caloriesText, otherNote, targetText } from './plan-text.ts'
 import type { Recipe } from './recipe.ts'
+import { gramsOfMacro } from './serving.ts'
 
 export interface PlannedMenu {
   slots: readonly MealSlot[]
@@ -27,6 +28,8 @@ export interface MenuNotes {
   repeatedMains: string[]
   dishesOfLastMenu: string[]
   notes: string[]
+  /** All of it once more, one shortfall each, for programs. */
+  told: PlanNote[]
 }
 
 export function noteMenu(about: {
@@ -61,7 +64,53 @@ export function noteMenu(about: {
     repeatedMains,
     dishesOfLastMenu,
     notes,
+    told: [...missedNotes(menu), ...dishNotes(menu, previous), ...notes.map(otherNote)],
   }
+}
+
+function missedNotes({ menus, targets }: PlannedMenu): PlanNote[] {
+  return menus.flatMap(({ missed, total }, i) =>
+    missed.map((target): PlanNote => {
+      const figures =
+        target === 'calories'
+          ? `${caloriesText(total.calories)} instead of ${caloriesText(targets.calories)}`
+          : `${Math.round(total[gramsOfMacro[target]])} g of ${targetText(target)} instead of ${Math.round(targets.grams[gramsOfMacro[target]])} g`
+      return {
+        kind: target === 'calories' ? 'CALORIES' : 'MACROS',
+        day: i + 1,
+        dish: null,
+        message: `Day ${i + 1}: ${figures}; the dishes that fit come no nearer.`,
+      }
+    }),
+  )
+}
+
+/** A main dish that was there before, in this menu or the last one. */
+function dishNotes({ slots, menus }: PlannedMenu, previous: ReadonlySet<string>): PlanNote[] {
+  const served = new Set<string>()
+  return menus.flatMap(({ servings }, i) =>
+    servings.flatMap(({ recipe: { title } }, slot): PlanNote[] => {
+      if (!isMainSlot(slots[slot] as MealSlot)) return []
+      const about = { day: i + 1, dish: title }
+      if (served.has(title))
+        return [
+          {
+            kind: 'REPEATED_DISH',
+            ...about,
+            message: `Day ${i + 1}: ${title} comes again, as too few main dishes fit.`,
+          },
+        ]
+      served.add(title)
+      if (!previous.has(foldName(title))) return []
+      return [
+        {
+          kind: 'DISH_OF_LAST_MENU',
+          ...about,
+          message: `Day ${i + 1}: ${title} was in your last menu, as too few others fit.`,
+        },
+      ]
+    }),
+  )
 }
 
 function mainsOf({ slots, menus }: PlannedMenu): Recipe[] {

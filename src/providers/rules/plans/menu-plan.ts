@@ -44,6 +44,7 @@ export async function planMenu(input: PlanInput, context: GenerationContext): Pr
     title: `${days === 1 ? 'A day' : `${days} days`} of meals at ${caloriesText(targets.calories)}`,
     summary: summarise(input, menu, notes),
     items: itemsOf(input, menu),
+    notes: notes.told,
     metadata: metadataOf(input, menu, notes),
   }
 }

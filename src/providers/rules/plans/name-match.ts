@@ -56,7 +56,8 @@ const shortestPart = 4
 /** A short word that ends in s may be none in the plural: gas, bus. */
 const shortestPlural = 4
 
-function singular(word: string): string {
+/** Of one folded word. */
+export function singular(word: string): string {
   if (word.length < shortestPlural || /(?:ss|us|is)$/.test(word)) return word
   if (/[^aeiou]ies$/.test(word)) return `${word.slice(0, -3)}y`
   if (/(?:oes|ches|shes|xes)$/.test(word)) return word.slice(0, -2)

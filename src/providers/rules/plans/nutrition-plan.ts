@@ -6,7 +6,15 @@ import type { MealSlot } from './meal-slots.ts'
 import { frameOf } from './menu-problem.ts'
 import { dishesFor, portions } from './menu-reach.ts'
 import { type NutritionTargets, nutritionTargets } from './nutrition-targets.ts'
-import { archetypeName, caloriesText, gramsText, planEngine, sharesText, targetsRecord } from './plan-text.ts'
+import {
+  archetypeName,
+  caloriesText,
+  gramsText,
+  otherNote,
+  planEngine,
+  sharesText,
+  targetsRecord,
+} from './plan-text.ts'
 import type { Nutrition, Recipe } from './recipe.ts'
 import { chanceOf, seedOf } from './seeded-chance.ts'
 import { type Serving, serve, shownNutrition } from './serving.ts'
@@ -22,6 +30,7 @@ export function planNutrition(input: PlanInput): PlanDraft {
   const { slots, dishes } = frameOf(demands)
   const rules = demands.flatMap(demand => (demand.type === 'dishes' && demand.rule ? [demand.rule] : []))
   const targets = nutritionTargets({ archetype, preferences, points, rules })
+  const ruleNotes = [...new Set(rules.flatMap(({ note }) => note ?? []))]
   const advice = adviceFor(readConcerns(analysis.result))
   const seed = seedOf(JSON.stringify([archetype, date, preferences]))
   const meals = splitOver(slots, targets)
@@ -50,6 +59,7 @@ export function planNutrition(input: PlanInput): PlanDraft {
       .filter(Boolean)
       .join(' '),
     items: [dailyTarget(targets, advice), ...items],
+    notes: ruleNotes.map(otherNote),
     metadata: {
       ...planEngine,
       targets: targetsRecord(targets),
@@ -59,7 +69,7 @@ export function planNutrition(input: PlanInput): PlanDraft {
         percent: Math.round(share * 1_000) / 10,
         ...(meals[i] as Nutrition),
       })),
-      notes: [...advice, ...new Set(rules.flatMap(({ note }) => note ?? []))],
+      notes: [...advice, ...ruleNotes],
     },
   }
 }

@@ -1,4 +1,5 @@
 import type { Archetype } from '../../../shared/archetype.ts'
+import type { PlanNote } from '../../plan.ts'
 import { archetypeReadings } from '../archetype-weights.ts'
 import { listText } from '../wording.ts'
 import { type MacroName, macroNames, macroTexts, type NutritionTargets } from './nutrition-targets.ts'
@@ -45,4 +46,9 @@ export function targetsRecord({ calories, shares, grams, asked, reasons }: Nutri
     askedFor: macroNames.filter(name => asked[name]),
     from: reasons,
   }
+}
+
+/** Of no day or dish alone. */
+export function otherNote(message: string): PlanNote {
+  return { kind: 'OTHER', day: null, dish: null, message }
 }

@@ -3,7 +3,7 @@ import { type Concerns, readConcerns } from './analysis-concerns.ts'
 import { aroundTheClock, type ClockTime, clockText, parseClockTime } from './clock-time.ts'
 import { type DailyRhythm, observeRhythm } from './daily-rhythm.ts'
 import { type Appointment, fitIn } from './day-schedule.ts'
-import { archetypeName, planEngine } from './plan-text.ts'
+import { archetypeName, otherNote, planEngine } from './plan-text.ts'
 import { archetypeRoutines, blocksByConcern, endOfWork, type RoutineBlock } from './routine-blocks.ts'
 import { hoursText, type RoutineDay, shapeDay } from './routine-day.ts'
 
@@ -32,6 +32,7 @@ export function planRoutine(input: PlanInput): PlanDraft {
     title: `A day from ${clockText(day.wake)} to ${clockText(day.wake + day.bed)}`,
     summary: summarise(input, day, concerns),
     items: appointments.map(appointment => itemOf(appointment, day.wake)),
+    notes: notes.map(otherNote),
     metadata: {
       ...planEngine,
       wake: { time: clockText(day.wake), from: day.wakeFrom },
