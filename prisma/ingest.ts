@@ -126,6 +126,10 @@ async function ingest(file: string, collection: string, replace: boolean, total:
       console.log(
         `${outcome.ingested} documents in ${seconds} s: version ${outcome.version} of "${collection}" has ${outcome.documentCount}`,
       )
+      if (config.embeddings)
+        console.log(
+          'A gateway that runs, or the next to start, makes their vectors; until then they are searched by words.',
+        )
       return 0
     } finally {
       await client.close()

@@ -36,6 +36,10 @@ export interface Config {
   readonly openai:
     | { readonly baseUrl: string; readonly apiKey: string | undefined; readonly model: string }
     | undefined
+  /** Where texts get their vectors from. Absent: collections are searched by their words alone. */
+  readonly embeddings:
+    | { readonly baseUrl: string; readonly apiKey: string | undefined; readonly model: string }
+    | undefined
   readonly generationTimeoutMs: number
   readonly leaseTtlMs: number
   readonly recentAnalysisMinutes: number
@@ -127,6 +131,9 @@ const Environment = z.object({
   OPENAI_BASE_URL: urlOf(['https:', 'http:']).optional(),
   OPENAI_API_KEY: z.string().optional(),
   OPENAI_MODEL: z.string().optional(),
+  EMBEDDINGS_BASE_URL: urlOf(['https:', 'http:']).optional(),
+  EMBEDDINGS_API_KEY: z.string().optional(),
+  EMBEDDINGS_MODEL: z.string().optional(),
   GENERATION_TIMEOUT_MS: milliseconds(120_000),
   // Below 1 s a renewal every third of it is lost in the noise of a busy machine.
   LEASE_TTL_MS: milliseconds(15_000, 1000),
@@ -173,6 +180,8 @@ export function readConfig(
     for (const name of ['OPENAI_BASE_URL', 'OPENAI_MODEL'] as const)
       if (!present[name]) problems.push(`${name}: expected with GENERATOR=openai`)
   }
+  if (!present.EMBEDDINGS_BASE_URL !== !present.EMBEDDINGS_MODEL)
+    problems.push('EMBEDDINGS_BASE_URL, EMBEDDINGS_MODEL: expected both or neither')
   for (const provider of ['STRAVA', 'WAKATIME'])
     if (!present[`${provider}_CLIENT_ID`] !== !present[`${provider}_CLIENT_SECRET`])
       problems.push(`${provider}_CLIENT_ID, ${provider}_CLIENT_SECRET: expected both or neither`)
@@ -218,6 +227,14 @@ export function readConfig(
             baseUrl: env.OPENAI_BASE_URL ?? '',
             apiKey: env.OPENAI_API_KEY,
             model: env.OPENAI_MODEL ?? '',
+          }
+        : undefined,
+    embeddings:
+      env.EMBEDDINGS_BASE_URL !== undefined && env.EMBEDDINGS_MODEL !== undefined
+        ? {
+            baseUrl: env.EMBEDDINGS_BASE_URL,
+            apiKey: env.EMBEDDINGS_API_KEY,
+            model: env.EMBEDDINGS_MODEL,
           }
         : undefined,
     generationTimeoutMs: env.GENERATION_TIMEOUT_MS,

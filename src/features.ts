@@ -2,8 +2,7 @@ import { join } from 'node:path'
 import { ACCOUNT_SYNC_QUEUE, startAccounts } from './domain/accounts/accounts.ts'
 import { createAnalysisPath } from './domain/analyses/analysis-path.ts'
 import { RequestAnalysis } from './domain/analyses/request-analysis.ts'
-import { IngestDocuments } from './domain/collections/ingest-documents.ts'
-import { SearchCollection } from './domain/collections/search-collection.ts'
+import { startCollections } from './domain/collections/collections.ts'
 import { createConversations } from './domain/conversations/conversations.ts'
 import { SendMessage } from './domain/conversations/send-message.ts'
 import { startFacts } from './domain/facts/facts.ts'
@@ -19,6 +18,7 @@ import { SIGN_IN_MAIL_QUEUE } from './domain/sign-in/parts.ts'
 import { startSignIn } from './domain/sign-in/sign-in.ts'
 import type { Foundation, FoundationOptions } from './foundation.ts'
 import { createSignAccessToken } from './http/token.ts'
+import type { Embedder } from './providers/embedder.ts'
 import { createFileMailer, createSmtpMailer } from './providers/mailer.ts'
 import { createRulesMemory } from './providers/rules/memory/extract-facts.ts'
 import { createStrava } from './providers/strava.ts'
@@ -196,6 +196,17 @@ export async function startFeatures(
     metrics,
   })
   owners.defer(() => accounts.close())
+  const collections = await startCollections({
+    db,
+    transaction,
+    locks: coordination.locks,
+    embedder: await createEmbedder(options),
+    ingestLockTimeoutMs: config.ingestLockTimeoutMs,
+    clock,
+    logger,
+    metrics,
+  })
+  owners.defer(() => collections.close())
   const services: Services = {
     db,
     transaction,
@@ -224,18 +235,24 @@ export async function startFeatures(
     syncAccount: accounts.syncAccount,
     signIn,
     facts,
-    ingestDocuments: new IngestDocuments({
-      transaction,
-      locks: coordination.locks,
-      lockTimeoutMs: config.ingestLockTimeoutMs,
-      clock,
-      metrics,
-    }),
-    searchCollection: new SearchCollection({ db, locks: coordination.locks }),
+    ingestDocuments: collections.ingestDocuments,
+    searchCollection: collections.searchCollection,
     dataPointThreshold: config.dataPointThreshold,
     now,
     logger,
     metrics,
   }
   return { services, promptListener, recentWindowMs: rules.recentWindowMs }
+}
+
+async function createEmbedder({ config, logger, metrics }: FeaturesOptions): Promise<Embedder | undefined> {
+  if (!config.embeddings) return undefined
+  // Loaded where it is used: its client library costs 0.2 s and memory.
+  const { createOpenAiEmbedder } = await import('./providers/openai/openai-embedder.ts')
+  return createOpenAiEmbedder({
+    ...config.embeddings,
+    logger,
+    onTokens: ({ kind, tokens }) => metrics.providerTokens.inc({ kind, direction: 'input' }, tokens),
+    onBreakerChange: ({ kind, state }) => metrics.providerBreaker.set({ kind }, state === 'closed' ? 0 : 1),
+  })
 }

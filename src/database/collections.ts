@@ -119,37 +119,53 @@ export async function completeIngestion(
 /** Passages of some ten to thirty words around what was found, as ts_headline knows to choose them. */
 const HEADLINE = 'MaxFragments=2, MinWords=10, MaxWords=30, FragmentDelimiter=" … "'
 
+/** The query `$2` as each language reads it. */
+export const QUERIES = `(VALUES
+        ('english', websearch_to_tsquery('english', $2::text)), ('italian', websearch_to_tsquery('italian', $2::text))
+      ) AS q (language, query)`
+
+/** Of the collection `$1` the documents `d` that have what the query `q` asks for, each in its own language. */
+export const MATCHES = `collections c
+      CROSS JOIN ${QUERIES}
+      JOIN documents d
+        ON d.search @@ (quote_literal(${SCOPE('c.id', 'c.edition', 'q.language')})::tsquery && q.query)
+        AND d.collection_id = c.id AND d.edition = c.edition AND d.language = q.language
+      WHERE c.name = $1::text AND numnode(q.query) > 0`
+
+/** 1: a long text is not better for being long; 32: from 0 to 1. */
+export const RANK = 'ts_rank_cd(d.search, q.query, 1 | 32)'
+
+/** Of a row with language, text and query. Characters that no text holds mark what was found, so that all else can be made harmless first. */
+export const SNIPPET = `replace(replace(replace(replace(replace(
+        ts_headline(language, text, query, 'StartSel=' || chr(2) || ', StopSel=' || chr(3) || ', ${HEADLINE}'),
+        '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), chr(2), '<b>'), chr(3), '</b>')`
+
 const SEARCH = {
   name: 'documents-search',
   text: `
     WITH hit AS (
-      SELECT d.document_id, d.text, d.metadata, d.language::regconfig AS language, q.query,
-        -- 1: a long text is not better for being long; 32: from 0 to 1.
-        ts_rank_cd(d.search, q.query, 1 | 32) AS score
-      FROM collections c
-      CROSS JOIN (VALUES
-        ('english', websearch_to_tsquery('english', $2::text)), ('italian', websearch_to_tsquery('italian', $2::text))
-      ) AS q (language, query)
-      JOIN documents d
-        ON d.search @@ (quote_literal(${SCOPE('c.id', 'c.edition', 'q.language')})::tsquery && q.query)
-        AND d.collection_id = c.id AND d.edition = c.edition AND d.language = q.language
-      WHERE c.name = $1::text AND numnode(q.query) > 0
+      SELECT d.document_id, d.text, d.metadata, d.language::regconfig AS language, q.query, ${RANK} AS score
+      FROM ${MATCHES}
       ORDER BY score DESC, d.document_id LIMIT $3::int
     )
-    SELECT document_id AS "documentId", text, metadata, score::float8 AS score,
-      -- Characters that no text holds mark what was found, so that all else can be made harmless first.
-      replace(replace(replace(replace(replace(
-        ts_headline(language, text, query, 'StartSel=' || chr(2) || ', StopSel=' || chr(3) || ', ${HEADLINE}'),
-        '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), chr(2), '<b>'), chr(3), '</b>') AS snippet
+    SELECT document_id AS "documentId", text, metadata, score::float8 AS score, ${SNIPPET} AS snippet
     FROM hit ORDER BY hit.score DESC, document_id`,
 }
+
+export interface DocumentSearch {
+  collection: string
+  /** What web users type: words, "phrases", or, -without. */
+  query: string
+  limit: number
+}
+
 /**
- * The best documents of a collection's last completed ingestion, best first; none of one that does not exist. The query is
- * what web users type: words, "phrases", or, -without. One statement, so one version from first to last.
+ * The best documents of a collection's last completed ingestion, best first; none of one that does not exist. One
+ * statement, so one version from first to last.
  */
 export function searchCollection(
   db: Queryable,
-  { collection, query, limit }: { collection: string; query: string; limit: number },
+  { collection, query, limit }: DocumentSearch,
 ): Promise<SearchHitRow[]> {
   return db.query<SearchHitRow>(SEARCH, [collection, query, limit])
 }

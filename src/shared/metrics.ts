@@ -145,6 +145,11 @@ export function createMetrics() {
       'outcome',
     ]),
     factsPromoted: counter('facts_promoted_total', 'Facts promoted by contributions on this instance'),
+    documentsEmbedded: counter(
+      'documents_embedded_total',
+      'Documents of collections that got a vector, kept that of the same text, or have none because the model takes no such text',
+      ['outcome'],
+    ),
     graphqlRequests: counter('graphql_requests_total', 'GraphQL operations', ['operation', 'outcome']),
     graphqlSeconds: histogram('graphql_request_seconds', 'Duration of a GraphQL operation', ['operation']),
     subscriptionsActive: gauge('graphql_subscriptions_active', 'Open subscriptions'),

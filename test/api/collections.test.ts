@@ -1,3 +1,4 @@
+import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ask, expectError } from '../support/api-answers.ts'
 import { storedState } from '../support/api-stored-state.ts'
@@ -331,4 +332,31 @@ describe('searchCollection', () => {
     const request = { query: SEARCH, variables: { collection: 'kitchen', query: 'soup' } }
     expectError(await ask(gateway.url, request), 'UNAUTHENTICATED', /token/)
   })
+})
+
+test('where the database has no pgvector, an embeddings server is not needed: searches go by words, and the log says so once', async context => {
+  const [available] = await database.query("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'")
+  if (available) context.skip('the PostgreSQL that ships with the project has pgvector by now')
+  const log = new PassThrough()
+  let logged = ''
+  log.on('data', chunk => {
+    logged += chunk
+  })
+  const without = await startTestGateway({
+    databaseUrl: database.url,
+    generator: new FakeGenerator(),
+    logTo: log,
+    settings: {
+      LOG_LEVEL: 'info',
+      // Nobody listens there.
+      EMBEDDINGS_BASE_URL: 'http://127.0.0.1:1/v1',
+      EMBEDDINGS_MODEL: 'any',
+    },
+  })
+  await ingestDocuments(without.url, 'wordy', [{ documentId: 'a', text: 'A broth of roots' }])
+  expect(await searchCollection(without.url, 'wordy', 'roots')).toHaveLength(1)
+  expect(await searchCollection(without.url, 'wordy', 'soup')).toEqual([])
+  await without.close()
+  expect(logged.match(/searched by words alone/g)).toHaveLength(1)
+  expect(logged).toContain('the database server does not have the extension pgvector')
 })

@@ -33,7 +33,7 @@ const ingestDocuments = new IngestDocuments({
   clock: systemClock,
   metrics,
 })
-const searchCollection = new SearchCollection({ db, locks })
+const searchCollection = new SearchCollection({ db, locks, logger })
 
 let seed = 1
 /** Park and Miller: the same documents and queries in every run. */

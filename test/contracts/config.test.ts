@@ -20,6 +20,7 @@ test('defaults are those of the contract', () => {
     accountSyncMinutes: 60,
     generator: 'rules',
     openai: undefined,
+    embeddings: undefined,
     generationTimeoutMs: 120_000,
     leaseTtlMs: 15_000,
     interviewEnhanceDeadlineMs: 300_000,
@@ -67,6 +68,20 @@ test('a model provider needs its address and a model; its key may be left out', 
   expect(readConfig(settings, false).openai).toEqual({
     baseUrl: 'http://127.0.0.1:1/v1',
     apiKey: 'k',
+    model: 'm',
+  })
+})
+
+test('vectors need an address and a model; the key may be left out', () => {
+  for (const half of [{ EMBEDDINGS_BASE_URL: 'http://127.0.0.1:1/v1' }, { EMBEDDINGS_MODEL: 'm' }])
+    expect(() => readConfig(half, false)).toThrow('EMBEDDINGS_BASE_URL, EMBEDDINGS_MODEL: expected both')
+  expect(() => readConfig({ EMBEDDINGS_BASE_URL: 'nowhere', EMBEDDINGS_MODEL: 'm' }, false)).toThrow(
+    'EMBEDDINGS_BASE_URL: expected an address',
+  )
+  const settings = { EMBEDDINGS_BASE_URL: 'http://127.0.0.1:1/v1', EMBEDDINGS_MODEL: 'm' }
+  expect(readConfig(settings, false).embeddings).toEqual({
+    baseUrl: 'http://127.0.0.1:1/v1',
+    apiKey: undefined,
     model: 'm',
   })
 })

@@ -59,6 +59,8 @@ export interface IngestDocumentsOptions {
   locks: Pick<Locks, 'collections' | 'ingestions'>
   /** For all the locks of an ingestion together. */
   lockTimeoutMs: number
+  /** Told after each ingestion that was committed. */
+  ingested?: () => void
   clock: Clock
   metrics: Metrics
 }
@@ -145,7 +147,7 @@ export class IngestDocuments {
     ingestion: Ingestion,
     { timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal | undefined },
   ): Promise<Ingested | LockTimeout> {
-    const { locks, lockTimeoutMs, clock, transaction, metrics } = this.#options
+    const { locks, lockTimeoutMs, clock, transaction, ingested = () => {}, metrics } = this.#options
     const { collection } = ingestion
     const startedAtMs = clock.nowMs()
     const waitedMs = () => Math.round(clock.nowMs() - startedAtMs)
@@ -158,6 +160,7 @@ export class IngestDocuments {
         'ingest-documents',
         async tx => {
           const current = await lockRow(tx, collection, () => lockTimeoutMs - waitedMs())
+          tx.afterCommit(ingested)
           return store(tx, current, ingestion)
         },
         { timeoutMs: lockTimeoutMs + timeoutMs },

@@ -1,9 +1,15 @@
 import { z } from 'zod'
 import type { Locks } from '../../coordination/locks.ts'
 import type { Queryable } from '../../database/client.ts'
-import { type SearchHitRow, searchCollection } from '../../database/collections.ts'
+import { type DocumentSearch, type SearchHitRow, searchCollection } from '../../database/collections.ts'
+import type { VectorStore } from '../../database/document-vectors.ts'
+import { searchByMeaning } from '../../database/fused-search.ts'
+import { isDatabaseAway } from '../../database/postgres-errors.ts'
+import type { Vector } from '../../providers/embedder.ts'
+import type { Logger } from '../../shared/logger.ts'
 import { type FieldIssue, fieldIssues, longText } from '../field-issues.ts'
 import { CollectionName } from './document-form.ts'
+import type { QueryVectors } from './query-vectors.ts'
 
 export interface SearchRequest {
   collection: string
@@ -34,11 +40,22 @@ const Form = z.object({
     .max(MAX_HITS, `expected 1 to ${MAX_HITS}`),
 })
 
-/** The best documents of a collection, in its newest version. Some searches of a collection at once; the others queue. */
-export class SearchCollection {
-  readonly #options: { db: Queryable; locks: Pick<Locks, 'searches'> }
+export interface SearchCollectionOptions {
+  db: Queryable
+  locks: Pick<Locks, 'searches'>
+  /** Absent: words alone rank. */
+  vectors?: { store: VectorStore; queries: QueryVectors } | undefined
+  logger: Logger
+}
 
-  constructor(options: { db: Queryable; locks: Pick<Locks, 'searches'> }) {
+/**
+ * The best documents of a collection, in its newest version, by their words and by their meaning where there are vectors.
+ * Some searches of a collection at once; the others queue.
+ */
+export class SearchCollection {
+  readonly #options: SearchCollectionOptions
+
+  constructor(options: SearchCollectionOptions) {
     this.#options = options
   }
 
@@ -51,13 +68,34 @@ export class SearchCollection {
     const form = Form.safeParse(input)
     if (!form.success) return { type: 'invalid-input', issues: fieldIssues(form.error) }
     const { collection, query, first } = form.data
-    const { db, locks } = this.#options
+    const { locks, vectors } = this.#options
+    // Before a seat is taken: a slow server keeps nobody else from searching.
+    const vector = await vectors?.queries.find(query, signal)
     const turn = { timeoutMs: TURN_TIMEOUT_MS, signal, operation: 'search' }
-    const hits = await locks.searches.runRead(collection, turn, () =>
-      searchCollection(db, { collection, query, limit: first }),
-    )
+    const search = { collection, query, limit: first }
+    const hits = await locks.searches.runRead(collection, turn, () => this.#search(search, vector))
     return { type: 'hits', hits }
   }
+
+  async #search(search: DocumentSearch, vector: Vector | undefined): Promise<SearchHitRow[]> {
+    const { db, vectors, logger } = this.#options
+    if (!vectors || !vector) return searchCollection(db, search)
+    const { store, queries } = vectors
+    try {
+      const strict = isStrict(search.query)
+      return await searchByMeaning(db, store, { ...search, vector, model: queries.model, strict })
+    } catch (error) {
+      if (isDatabaseAway(error)) throw error
+      // As when the extension is dropped under a gateway at work. A search has its words still.
+      logger.warn({ err: error }, 'a search by meaning failed; it goes by words alone')
+      return searchCollection(db, search)
+    }
+  }
+}
+
+/** Whoever writes a phrase or an exclusion says exactly what they want, and gets nothing that merely means the same. */
+function isStrict(query: string): boolean {
+  return query.includes('"') || /(^|\s)-\S/.test(query)
 }
 
 /** Something beside quotes, dashes and OR. */
