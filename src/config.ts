@@ -51,6 +51,15 @@ export interface Config {
   readonly coordination: 'distributed' | 'local'
   readonly graphiql: boolean
   readonly corsOrigins: readonly string[] | undefined
+  /** What one operation may be. */
+  readonly operationLimits: {
+    readonly maxTokens: number
+    readonly maxDepth: number
+    readonly maxAliases: number
+    readonly maxRootFields: number
+    readonly maxDirectives: number
+    readonly maxCost: number
+  }
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
   readonly logFormat: 'pretty' | 'json'
   readonly shutdownTimeoutMs: number
@@ -146,6 +155,12 @@ const Environment = z.object({
   COORDINATION: z.enum(['distributed', 'local'], 'expected distributed or local').default('distributed'),
   GRAPHIQL: z.enum(['on', 'off'], 'expected on or off').optional(),
   CORS_ORIGINS: z.string().optional(),
+  OPERATION_MAX_TOKENS: wholeNumber({ min: 1, max: 100_000, default: 2000 }),
+  OPERATION_MAX_DEPTH: wholeNumber({ min: 1, max: 100, default: 16 }),
+  OPERATION_MAX_ALIASES: wholeNumber({ min: 0, max: 10_000, default: 30 }),
+  OPERATION_MAX_ROOT_FIELDS: wholeNumber({ min: 1, max: 10_000, default: 20 }),
+  OPERATION_MAX_DIRECTIVES: wholeNumber({ min: 0, max: 10_000, default: 50 }),
+  OPERATION_MAX_COST: wholeNumber({ min: 1, max: 1_000_000_000, default: 5000 }),
   LOG_LEVEL: z
     .enum(
       ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
@@ -248,6 +263,14 @@ export function readConfig(
     coordination: env.COORDINATION,
     graphiql: env.GRAPHIQL === undefined ? !production : env.GRAPHIQL === 'on',
     corsOrigins: origins,
+    operationLimits: {
+      maxTokens: env.OPERATION_MAX_TOKENS,
+      maxDepth: env.OPERATION_MAX_DEPTH,
+      maxAliases: env.OPERATION_MAX_ALIASES,
+      maxRootFields: env.OPERATION_MAX_ROOT_FIELDS,
+      maxDirectives: env.OPERATION_MAX_DIRECTIVES,
+      maxCost: env.OPERATION_MAX_COST,
+    },
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT ?? (terminal ? 'pretty' : 'json'),
     shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,

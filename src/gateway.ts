@@ -10,8 +10,10 @@ import {
   recentAnalysisHealth,
 } from './http/health.ts'
 import { type HttpServer, listen } from './http/http-server.ts'
+import { createRunOperation } from './http/operation/operations.ts'
 import { createDevelopmentToken, createVerifyToken } from './http/token.ts'
 import type { Generator } from './providers/generator.ts'
+import { schema } from './schema/schema.ts'
 import { type Clock, systemClock } from './shared/clock.ts'
 import type { Logger } from './shared/logger.ts'
 import type { Metrics } from './shared/metrics.ts'
@@ -96,15 +98,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       config.production || jwtSecret === undefined
         ? undefined
         : await createDevelopmentToken({ ...tokens, secret: jwtSecret })
+    const runOperation = createRunOperation({
+      schema,
+      services,
+      verifyToken: createVerifyToken(tokens),
+      limits: config.operationLimits,
+      introspection: !config.production || config.graphiql,
+    })
+    const { graphiql, corsOrigins, production } = config
     http.serve(
-      createGraphqlServer({
-        services,
-        verifyToken: createVerifyToken(tokens),
-        graphiql: config.graphiql,
-        corsOrigins: config.corsOrigins,
-        production: config.production,
-        developmentToken,
-      }),
+      createGraphqlServer({ runOperation, graphiql, corsOrigins, production, developmentToken, logger }),
+      runOperation,
       () => databaseAnswers(db),
     )
     signal?.throwIfAborted()

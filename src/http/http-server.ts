@@ -7,6 +7,7 @@ import { runInRequest } from '../shared/request-scope.ts'
 import { clientAddress } from './client-address.ts'
 import type { GraphqlServer } from './graphql-server.ts'
 import type { HealthReport, Phase } from './health.ts'
+import type { RunOperation } from './operation/operations.ts'
 import { Readiness } from './readiness.ts'
 import { Retirement } from './retirement.ts'
 import { serveWebSockets } from './web-socket.ts'
@@ -24,7 +25,7 @@ export interface HttpServerOptions {
 export interface HttpServer {
   readonly url: string
   /** From now on GraphQL is served; `ready` is what else it takes to be ready. */
-  serve(graphql: GraphqlServer, ready: () => Promise<boolean>): void
+  serve(graphql: GraphqlServer, runOperation: RunOperation, ready: () => Promise<boolean>): void
   /**
    * Serves on, with connections that end with their answers, while whoever spreads requests by the readiness of this instance
    * does not know yet that it is gone, and then while anything is under way; ends subscriptions meanwhile. For `timeoutMs` at most.
@@ -113,9 +114,14 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
     const sent = request.headers['x-request-id']
     const requestId = typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID()
     response.setHeader('x-request-id', requestId)
-    const open = request.headers.accept?.includes('text/event-stream') ? streams : underWay
-    open.add(response)
-    response.once('close', () => open.delete(response))
+    underWay.add(response)
+    response.once('close', () => {
+      underWay.delete(response)
+      streams.delete(response)
+    })
+    const becomesStream = () => {
+      if (underWay.delete(response)) streams.add(response)
+    }
     newestRequestAtMs = performance.now()
     const serve = graphql
     await runInRequest(requestId, () =>
@@ -124,20 +130,17 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
         authorization: request.headers.authorization,
         client: clientAddress(request),
         retirement,
+        becomesStream,
       }),
     )
   }
 
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
-    serve(graphqlServer, ready) {
+    serve(graphqlServer, runOperation, ready) {
       graphql = graphqlServer
       hasAll = ready
-      sockets = serveWebSockets(server, graphqlServer, {
-        newRequestId: randomUUID,
-        logger: options.logger,
-        retirement,
-      })
+      sockets = serveWebSockets(server, { runOperation, newRequestId: randomUUID, retirement })
     },
     async drain(timeoutMs, busy) {
       draining = true

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Context } from 'graphql-ws'
-import type { Extra } from 'graphql-ws/use/ws'
+import type { WebSocket } from 'ws'
 import type { Retirement } from './retirement.ts'
 
 /** RFC 6455's register: Service Restart. graphql-ws and its like connect again after it, and resubscribe. */
@@ -10,13 +9,7 @@ const UNDER_WAY_MS = 10_000
 const LOOK_AGAIN_MS = 50
 
 /** When the instance stops, closes the socket, whose subscriptions go on elsewhere, once its queries and mutations are answered. */
-export function retireSocket<P extends Context['connectionParams']>(
-  retirement: Retirement,
-  connection: Context<P, Extra>,
-): void {
-  const { socket } = connection.extra
-  // graphql-ws keeps an iterator for a subscription, and null for what is answered once.
-  const isAnswering = () => Object.values(connection.subscriptions).includes(null)
+export function retireSocket(retirement: Retirement, socket: WebSocket, isAnswering: () => boolean): void {
   const forget = retirement.add(async () => {
     for (let waitedMs = 0; isAnswering() && waitedMs < UNDER_WAY_MS; waitedMs += LOOK_AGAIN_MS)
       await sleep(LOOK_AGAIN_MS)

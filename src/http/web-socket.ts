@@ -1,31 +1,27 @@
 import type { Server } from 'node:http'
-import type { ExecutionArgs, FormattedExecutionResult, GraphQLError } from 'graphql'
+import { type ExecutionResult, type FormattedExecutionResult, type GraphQLError, parse } from 'graphql'
 import { useServer } from 'graphql-ws/use/ws'
-import { WebSocketServer } from 'ws'
-import type { Logger } from '../shared/logger.ts'
+import { type WebSocket, WebSocketServer } from 'ws'
 import { runInRequest } from '../shared/request-scope.ts'
 import { clientAddress } from './client-address.ts'
-import { type GraphqlServer, MAX_BODY_BYTES, type ServerContext } from './graphql-server.ts'
-import { maskError, withoutHttp } from './mask-error.ts'
+import { MAX_BODY_BYTES } from './graphql-server.ts'
+import { withoutHttp } from './mask-error.ts'
+import type { OperationResult, RunOperation } from './operation/operations.ts'
 import { retireSocket } from './retire-socket.ts'
 import type { Retirement } from './retirement.ts'
 
-/** What Yoga's enveloped executor hands through graphql-ws' arguments. */
-interface Enveloped {
-  execute(args: unknown): never
-  subscribe(args: unknown): never
-}
+/** graphql-ws wants one to hand to `execute`; ours looks at what the client sent, and at nothing else. */
+const UNUSED = parse('{ __typename }')
 
-const envelopedOf = (args: ExecutionArgs) => (args as unknown as { rootValue: Enveloped }).rootValue
-const requestIdOf = (args: ExecutionArgs) => (args.contextValue as ServerContext).requestId
-
-/** Queries, mutations and subscriptions over `graphql-transport-ws`, through the same plugins as over HTTP. */
+/**
+ * Queries, mutations and subscriptions over `graphql-transport-ws`, on the same way as over HTTP. An operation that is
+ * refused never ends the socket, and the other operations on it; one that the client completes is left off.
+ */
 export function serveWebSockets(
   server: Server,
-  graphql: GraphqlServer,
-  options: { newRequestId: () => string; logger: Logger; retirement: Retirement },
+  options: { runOperation: RunOperation; newRequestId: () => string; retirement: Retirement },
 ): { close(): Promise<void> } {
-  const { newRequestId, logger, retirement } = options
+  const { runOperation, newRequestId, retirement } = options
   const sockets = new WebSocketServer({
     server,
     path: '/graphql',
@@ -34,42 +30,108 @@ export function serveWebSockets(
     verifyClient: (_info, verified) =>
       retirement.begun ? verified(false, 503, 'This instance is stopping') : verified(true),
   })
+  /** Of each socket the operations that have given nothing yet. */
+  const answering = new WeakMap<WebSocket, Set<symbol>>()
+  const execute = (args: unknown) => (args as { rootValue: () => Results }).rootValue() as never
   const disposable = useServer<{ authorization?: unknown }>(
     {
-      onConnect: connection => retireSocket(retirement, connection),
-      execute: args => runInRequest(requestIdOf(args), () => envelopedOf(args).execute(args)),
-      subscribe: args => runInRequest(requestIdOf(args), () => envelopedOf(args).subscribe(args)),
+      onConnect: ({ extra: { socket } }) => {
+        const operations = new Set<symbol>()
+        answering.set(socket, operations)
+        retireSocket(retirement, socket, () => operations.size > 0)
+      },
+      execute,
+      subscribe: execute,
+      onSubscribe: ({ connectionParams, extra: { request, socket } }, _id, params) => {
+        const { authorization } = connectionParams ?? {}
+        const requestId = newRequestId()
+        const run = (signal: AbortSignal) =>
+          runInRequest(requestId, () =>
+            runOperation(params, {
+              requestId,
+              authorization: typeof authorization === 'string' ? authorization : undefined,
+              client: clientAddress(request),
+              readOnly: false,
+              streams: true,
+              signal,
+            }),
+          )
+        const operation = Symbol(requestId)
+        answering.get(socket)?.add(operation)
+        const answered = () => void answering.get(socket)?.delete(operation)
+        return { document: UNUSED, rootValue: () => resultsOf(run, answered) } as never
+      },
       onNext: (_connection, _id, _params, _args, result) =>
         result.errors &&
         ({ ...result, errors: withoutHttp(result.errors as GraphQLError[]) } as FormattedExecutionResult),
-      onError: (_connection, _id, _params, errors) => withoutHttp(errors as GraphQLError[]),
-      onSubscribe: async (connection, _id, params) => {
-        const { authorization } = connection.connectionParams ?? {}
-        const initial: ServerContext = {
-          requestId: newRequestId(),
-          authorization: typeof authorization === 'string' ? authorization : undefined,
-          client: clientAddress(connection.extra.request),
-        }
-        const enveloped = graphql.getEnveloped({ ...initial, params } as never)
-        try {
-          const document = enveloped.parse(params.query)
-          const errors = enveloped.validate(enveloped.schema, document)
-          if (errors.length > 0) return errors as GraphQLError[]
-          return {
-            schema: enveloped.schema,
-            operationName: params.operationName,
-            document,
-            variableValues: params.variables,
-            contextValue: await enveloped.contextFactory(),
-            rootValue: { execute: enveloped.execute, subscribe: enveloped.subscribe },
-          } as never
-        } catch (error) {
-          // An operation that is refused must not end the socket, and the other operations on it.
-          return [maskError(error, initial.requestId, logger)]
-        }
-      },
+      onError: (_connection, _id, _params, errors) =>
+        withoutHttp((errors as GraphQLError[]).flatMap(refusalsIn)),
     },
     sockets,
   )
   return { close: async () => disposable.dispose() }
+}
+
+type Results = AsyncIterableIterator<ExecutionResult>
+
+/** Thrown to graphql-ws, which makes an `error` message of it. */
+class NothingExecuted extends Error {
+  readonly errors: readonly GraphQLError[]
+
+  constructor(errors: readonly GraphQLError[]) {
+    super('nothing was executed')
+    this.errors = errors
+  }
+}
+
+function refusalsIn(error: GraphQLError): readonly GraphQLError[] {
+  return error.originalError instanceof NothingExecuted ? error.originalError.errors : [error]
+}
+
+/**
+ * The results of an operation that starts with the first `next()` and is left off, whatever it waits for, with `return()`.
+ * @param answered called once its result, its refusal or its stream is there, or nobody waits for it any more
+ */
+function resultsOf(run: (signal: AbortSignal) => Promise<OperationResult>, answered: () => void): Results {
+  const leaving = new AbortController()
+  const left = Promise.withResolvers<IteratorResult<ExecutionResult>>()
+  const done = { done: true, value: undefined } as const
+  let ended = false
+  let stream: AsyncIterator<ExecutionResult> | undefined
+  const start = async (): Promise<IteratorResult<ExecutionResult>> => {
+    const result = await run(leaving.signal)
+    if (Symbol.asyncIterator in result) {
+      answered()
+      stream = result[Symbol.asyncIterator]()
+      if (!leaving.signal.aborted) return stream.next()
+      await stream.return?.()
+      return done
+    }
+    ended = true
+    if (result.errors && !('data' in result)) {
+      answered()
+      throw new NothingExecuted(result.errors)
+    }
+    return { done: false, value: result }
+  }
+  return {
+    async next() {
+      if (ended) {
+        answered()
+        return done
+      }
+      return stream ? stream.next() : Promise.race([start(), left.promise])
+    },
+    async return() {
+      ended = true
+      answered()
+      leaving.abort(new DOMException('the client has left', 'AbortError'))
+      left.resolve(done)
+      await stream?.return?.()
+      return done
+    },
+    [Symbol.asyncIterator]() {
+      return this
+    },
+  }
 }

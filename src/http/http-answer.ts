@@ -1,0 +1,42 @@
+import type { ExecutionResult } from 'graphql'
+import { withoutHttp } from './mask-error.ts'
+
+/** How a single result may be written. */
+export type MediaType = 'application/graphql-response+json' | 'application/json'
+
+/** A whole answer over HTTP, for whatever writes it. */
+export interface HttpAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** @see https://graphql.github.io/graphql-over-http/draft/#sec-Response */
+export function answerOf(result: ExecutionResult, mediaType: MediaType): HttpAnswer {
+  const headers: Record<string, string> = {
+    'content-type': `${mediaType}; charset=utf-8`,
+    'cache-control': 'no-store',
+  }
+  if (!result.errors) return { status: 200, headers, body: JSON.stringify(result) }
+  let status = 0
+  for (const { extensions } of result.errors) {
+    const http = extensions.http as HttpExtension | undefined
+    if (!http) continue
+    Object.assign(headers, http.headers)
+    // To a client that knows no media type of GraphQL, an error status would mean that this is no answer of GraphQL at all.
+    if (http.spec && mediaType === 'application/json') continue
+    status = Math.max(status, http.status)
+  }
+  // With data, however little, it is an answer.
+  if (result.data) status = 200
+  if (status === 0) status = 'data' in result || mediaType === 'application/json' ? 200 : 500
+  return { status, headers, body: JSON.stringify({ ...result, errors: withoutHttp(result.errors) }) }
+}
+
+/** On an error, as `extensions.http`: how a transport with a status answers. No client sees it. */
+export interface HttpExtension {
+  readonly status: number
+  /** A well-formed request whose document is at fault: 200 where the client asked for application/json. */
+  readonly spec?: boolean
+  readonly headers?: Readonly<Record<string, string>>
+}

@@ -1,0 +1,56 @@
+import { DatabaseAwayError, isDatabaseAway } from '../../database/postgres-errors.ts'
+import { resolveUser } from '../../domain/users/resolve-user.ts'
+import type { Context, Services } from '../../schema/context.ts'
+import { TokenError, type VerifiedToken, type VerifyToken } from '../token.ts'
+import { Refused, refusal } from './refused.ts'
+
+/** Many times what the look-up of a user takes behind a full pool; less than a client waits. */
+const RESOLVE_USER_TIMEOUT_MS = 10_000
+
+/** Who asks, by the token alone: no database is needed. @throws Refused where there is one and it must not be trusted */
+export async function verifyAuthorization(
+  verifyToken: VerifyToken,
+  authorization: string | undefined,
+): Promise<VerifiedToken | undefined> {
+  if (authorization === undefined) return undefined
+  const [, token] = /^Bearer +(\S+)$/i.exec(authorization) ?? []
+  try {
+    if (!token) throw new TokenError('The authorization is malformed: expected Bearer <token>.')
+    return await verifyToken(token)
+  } catch (error) {
+    if (error instanceof TokenError) throw unauthenticated(error.message)
+    throw error
+  }
+}
+
+type Caller = Pick<Context, 'principal' | 'viewer' | 'viewerUnknown' | 'tokenExpiresAt'>
+
+/** Whose the token is. What can be done without the database is done; the rest says so when it asks for the viewer. */
+export async function identify(services: Services, verified: VerifiedToken | undefined): Promise<Caller> {
+  if (!verified) return { principal: null, viewer: null }
+  const { principal, expiresAt: tokenExpiresAt } = verified
+  try {
+    const viewer = await inTime(resolveUser(services.db, principal))
+    if (!viewer) throw unauthenticated('The session of this token has ended: log in.')
+    return { principal, viewer, tokenExpiresAt }
+  } catch (error) {
+    if (!isDatabaseAway(error)) throw error
+    return { principal, viewer: null, viewerUnknown: error, tokenExpiresAt }
+  }
+}
+
+function unauthenticated(message: string): Refused {
+  return new Refused([refusal('UNAUTHENTICATED', message, { status: 401 })])
+}
+
+/** A server that hangs is as good as none: whoever can do without it must not wait for it. */
+function inTime<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new DatabaseAwayError('the database did not answer')),
+      RESOLVE_USER_TIMEOUT_MS,
+    )
+  })
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer))
+}

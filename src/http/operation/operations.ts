@@ -1,0 +1,165 @@
+import { type ExecutionResult, execute, type GraphQLSchema, subscribe } from 'graphql'
+import type { Context, Services } from '../../schema/context.ts'
+import { createLoaders } from '../../schema/loaders.ts'
+import { maskError } from '../mask-error.ts'
+import type { VerifyToken } from '../token.ts'
+import { identify, verifyAuthorization } from './authenticate.ts'
+import { Documents, type KnownOperation, withoutSuggestion } from './documents.ts'
+import { followEvents } from './follow-events.ts'
+import { readParams } from './operation-params.ts'
+import { badRequest, Refused, tooComplex } from './refused.ts'
+import type { ShapeLimits } from './shape-limits.ts'
+
+/** What a transport knows of a request, before anything of GraphQL is looked at. */
+export interface RequestFacts {
+  readonly requestId: string
+  /** `Bearer …`, from the header or from connection_init. */
+  readonly authorization: string | undefined
+  /** The address that attempts are counted for. */
+  readonly client: string
+  /** GET: nothing may be changed. */
+  readonly readOnly: boolean
+  /** Whether several results can be sent, one after another. */
+  readonly streams: boolean
+  /** Aborts when the client leaves. */
+  readonly signal?: AbortSignal | undefined
+  /** Of a client that resumes an event stream: the id of the last event that it has seen. */
+  readonly lastEventId?: string | undefined
+}
+
+export type OperationResult = ExecutionResult | AsyncIterableIterator<ExecutionResult>
+
+/**
+ * The way of an operation, whatever transport brought it:
+ * parameters → document, parsed and validated once → operation and its cost → who asks → context → execution → masked errors.
+ * Never rejects: what is refused is a result with errors and without data. A result's errors carry `extensions.http` for
+ * transports that have a status; no client may see it.
+ */
+export type RunOperation = (params: unknown, facts: RequestFacts) => Promise<OperationResult>
+
+export interface OperationLimits extends ShapeLimits {
+  readonly maxCost: number
+}
+
+export interface OperationOptions {
+  schema: GraphQLSchema
+  services: Services
+  verifyToken: VerifyToken
+  limits: OperationLimits
+  /** Whether clients may ask for the schema, and are told which name they may have meant. */
+  introspection: boolean
+}
+
+export function createRunOperation(options: OperationOptions): RunOperation {
+  const { schema, services, verifyToken, limits, introspection } = options
+  const { logger, metrics } = services
+  const documents = new Documents({ schema, introspection, ...limits })
+
+  return async (sent, facts) => {
+    try {
+      const params = readParams(sent)
+      if (params.query === undefined) throw badRequest('query: expected the document to execute')
+      const variables = params.variables ?? {}
+      const operation = documents.find(params.query).choose(params.operationName)
+      checkTransport(operation, facts)
+      checkCost(operation.cost(variables), limits.maxCost)
+      const verified = await verifyAuthorization(verifyToken, facts.authorization)
+      const context: Context = {
+        services,
+        requestId: facts.requestId,
+        client: facts.client,
+        ...(await identify(services, verified)),
+        ...(facts.signal && { signal: facts.signal }),
+        ...(facts.lastEventId !== undefined && { lastEventId: facts.lastEventId }),
+        loaders: createLoaders(services),
+      }
+      return operation.type === 'subscription'
+        ? await follow(operation, variables, context)
+        : await perform(operation, variables, context)
+    } catch (error) {
+      return refused(error, facts)
+    }
+  }
+
+  async function perform(
+    operation: KnownOperation,
+    variables: Readonly<Record<string, unknown>>,
+    context: Context,
+  ): Promise<ExecutionResult> {
+    const startedAtMs = performance.now()
+    const result = await execute(argsOf(operation, variables, context))
+    const { label } = operation
+    metrics.graphqlRequests.inc({ operation: label, outcome: result.errors ? 'error' : 'success' })
+    metrics.graphqlSeconds.observe({ operation: label }, (performance.now() - startedAtMs) / 1000)
+    return masked(result, context)
+  }
+
+  async function follow(
+    operation: KnownOperation,
+    variables: Readonly<Record<string, unknown>>,
+    context: Context,
+  ): Promise<OperationResult> {
+    const source = await subscribe(argsOf(operation, variables, context))
+    if (!(Symbol.asyncIterator in source)) return masked(source, context)
+    metrics.subscriptionsActive.inc()
+    return followEvents(source, {
+      context,
+      mask: result => masked(result, context),
+      maskError: error => maskError(error, context.requestId, logger),
+      onEnd: () => metrics.subscriptionsActive.dec(),
+    })
+  }
+
+  function argsOf(
+    { document, node }: KnownOperation,
+    variableValues: Readonly<Record<string, unknown>>,
+    contextValue: Context,
+  ) {
+    return { schema, document, operationName: node.name?.value ?? null, variableValues, contextValue }
+  }
+
+  function masked(result: ExecutionResult, { requestId, signal }: Context): ExecutionResult {
+    const { errors } = result
+    if (!errors) return result
+    return {
+      ...result,
+      errors: errors.map(error => {
+        const shown = maskError(error, requestId, logger, signal)
+        if (!introspection) shown.message = withoutSuggestion(shown.message)
+        // Variables that do not fit: nothing was executed.
+        if (!('data' in result)) shown.extensions.http ??= { status: 400, spec: true }
+        return shown
+      }),
+    }
+  }
+
+  function refused(error: unknown, { requestId, signal }: RequestFacts): ExecutionResult {
+    const errors = error instanceof Refused ? error.errors : [maskError(error, requestId, logger, signal)]
+    return { errors }
+  }
+}
+
+/** @throws Refused where the way that an operation came does not suit it */
+function checkTransport({ type }: KnownOperation, { readOnly, streams }: RequestFacts): void {
+  if (type === 'mutation' && readOnly)
+    throw badRequest('Send a mutation by POST: GET changes nothing.', {
+      status: 405,
+      headers: { allow: 'POST' },
+    })
+  if (type === 'subscription' && !streams)
+    throw badRequest('Subscribe with the header Accept: text/event-stream, or over WebSocket.', {
+      status: 406,
+    })
+}
+
+function checkCost(cost: number, limit: number): void {
+  if (cost <= limit) return
+  const shown = Math.ceil(cost)
+  throw tooComplex(
+    `The operation may cost ${shown}, more than the ${limit} that one may; ask for shorter lists.`,
+    {
+      cost: shown,
+      limit,
+    },
+  )
+}
