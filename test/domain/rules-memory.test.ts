@@ -59,6 +59,31 @@ describe('the rules engine reads', () => {
       ['about: Sono un infermiere', 'about: Di solito mi alzo alle 6'],
     ],
     ['Ricordati che il martedì non ci sono.', ['about: Il martedì non ci sono']],
+    // Accents and apostrophes, straight and curly
+    ["My name's José María O'Brien", ["name: Name: José María O'Brien"]],
+    ["Mi chiamo Niccolò D'Angelo", ["name: Nome: Niccolò D'Angelo"]],
+    ['I don’t like mushrooms at all', ['preference: Dislikes mushrooms']],
+    ['Im allergic to peanuts', ['constraint: Allergic to peanuts']],
+    [
+      "Sono allergica all'uovo, vivo a L’Aquila",
+      ["constraint: Allergia all'uovo", 'about: Vive: a L’Aquila'],
+    ],
+    ['Il mio compleanno è il 12 marzo 1990', ['date: Compleanno: 12 marzo 1990']],
+    ['Sono nata il 3 aprile 1988', ['date: Compleanno: 3 aprile 1988']],
+    // What is liked stands first
+    ['Il formaggio non mi piace.', ['preference: Non gradisce il formaggio']],
+    ["Il pesce mi piace molto, ma l'aglio no", []],
+    ["L'aglio non mi piace più", ["preference: Non gradisce l'aglio"]],
+    ['A me non piace correre', ['preference: Non gradisce correre']],
+    // Denied: the opposite is known, or nothing
+    ['Non mi piace più il caffè.', ['preference: Non gradisce il caffè']],
+    ['I no longer like sushi.', ['preference: Dislikes sushi']],
+    ["I'm not vegan anymore.", ['constraint: Diet: not vegan']],
+    ['Non sono più vegetariana.', ['constraint: Dieta: non vegetariana']],
+    [
+      'E non sono vegano, ma non mangio maiale',
+      ['constraint: Dieta: non vegano', 'constraint: Non mangio maiale'],
+    ],
   ])('%s', (message, facts) => {
     expect(contentsOf(message)).toEqual(facts)
   })
@@ -72,6 +97,22 @@ describe('the rules engine reads', () => {
     'She is allergic to nuts.',
     'I am tired today.',
     'I am a bit tired.',
+    "My name isn't Anna.",
+    'My name is not Bob.',
+    "Don't call me Bob.",
+    'Call me back tomorrow.',
+    "I don't want to lose weight.",
+    "I don't have any allergies.",
+    'I am not allergic to nuts.',
+    'If I want to run a marathon, how should I train?',
+    'I like it. I love you. I like your plan.',
+    'Non mi chiamo Marco.',
+    'Non sono allergico a nulla.',
+    'Non voglio perdere peso.',
+    'Non odio il pesce.',
+    'Non vivo a Roma e non ho 40 anni.',
+    'Vorrei un consiglio.',
+    'Se voglio correre una maratona, come faccio?',
     '',
     '!!!???',
   ])('nothing in %j', message => {
@@ -90,6 +131,21 @@ describe('the rules engine reads', () => {
     for (const text of hostile) extractFacts(text)
     expect(performance.now() - startedAt).toBeLessThan(2000)
   })
+})
+
+test('what contradicts itself from one message to the next is about the same thing, so that the newer replaces it', () => {
+  const subjectOf = (message: string) =>
+    extractFacts(message).map(({ kind, subject }) => `${kind} ${subject}`)
+  for (const [one, other] of [
+    ['I like sushi.', "I don't like sushi anymore."],
+    ['I love the sea.', 'I hate the sea'],
+    ['Mi piace molto il caffè', 'Il caffè non mi piace più.'],
+    ['I am vegan', "I'm no longer vegan"],
+    ['Sono vegetariana', 'Non sono più vegetariana'],
+    ['My name is Anna', 'Call me Ada'],
+    ['My goal is 1,800 kcal a day', 'I want to eat 2000 kcal'],
+  ] as const)
+    expect(subjectOf(other), other).toEqual(subjectOf(one))
 })
 
 describe('merging', () => {

@@ -9,6 +9,9 @@ const JOINED = new RegExp(
 const TAIL =
   /\s*[,:–—-]?\s+(?:because|since|so that|what|how|which|can you|could you|should i|perché|poiché|cosa|come (?:posso|dovrei|faccio)|quale|quali|puoi|potresti)(?![\p{L}\p{N}]).*$/iu
 const SENTENCE_END = /(?<=[.!?…])\s+|\n+/u
+/** What is supposed is not said to be so. */
+const SUPPOSED =
+  /^(?:if|suppose|supposing|imagine|assume|assuming|unless|se|supponi(?:amo)?|immagina|mettiamo)(?![\p{L}])/iu
 /** Longer than this it is a story, and no fact. */
 const MAX_CHARACTERS = 300
 /** Of a message this is enough; what is pasted below it says little of who pasted it. */
@@ -41,5 +44,5 @@ export function clausesOf(message: string): Clause[] {
         question: question && index === parts.length - 1 && !TAIL.test(part),
       }))
     })
-    .filter(({ text }) => text.length > 1 && text.length <= MAX_CHARACTERS)
+    .filter(({ text }) => text.length > 1 && text.length <= MAX_CHARACTERS && !SUPPOSED.test(text))
 }

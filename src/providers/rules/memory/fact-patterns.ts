@@ -11,14 +11,18 @@ export interface FactPattern {
 const ARTICLE =
   /^(?:the|a|an|some|my|il|lo|la|i|gli|le|un|uno|una|del|dello|della|dei|degli|delle)\s+|^(?:l|un|dell)['’]\s*/iu
 
+/** How much, or since when: no part of what it is said of. */
+const DEGREE =
+  /\s+(?:a lot|very much|so much|at all|any ?more|any longer|molto|tanto|tantissimo|affatto|per niente|più)$/iu
+
 /** What is liked or not, however it is put. */
 function subjectOf(text: string): string {
-  return text
-    .toLowerCase()
-    .replace(ARTICLE, '')
-    .replace(/\s+(?:a lot|very much|so much|molto|tanto|tantissimo)$/u, '')
-    .trim()
+  return text.toLowerCase().replace(ARTICLE, '').trim()
 }
+
+/** Points at something said elsewhere, or at whoever is spoken to: nothing that could be known later. */
+const VAGUE =
+  /^(?:it|that|this|these|those|you|him|her|them|(?:your|what|how|when|where|neither) .+|to (?:say|admit) .+|(?:quest|quell)[oaie]|te|lui|lei|loro|tutto|così|(?:quello|ciò) che .+)$/iu
 
 const fact = (kind: FactDraft['kind'], subject: string | null, content: string): FactDraft => ({
   kind,
@@ -30,7 +34,7 @@ const about = (subject: string, label: string) => (g: Groups) =>
 
 /** Polite ways to ask for something, which are no goals. */
 const REQUEST =
-  /^(?:know|ask|see|hear|understand|talk|say|tell|get an?|have an?|be told|sapere|chiedere|chiederti|vedere|capire|parlare|sentire|dire|dirti|avere un)(?![\p{L}])/iu
+  /^(?:know|ask|see|hear|understand|talk|say|tell|get an?|have an?|be told|(?:un|qualche|dei) (?:consigli|aiut|suggeriment)[oi]|sapere|chiedere|chiederti|vedere|capire|parlare|sentire|dire|dirti|avere un)(?![\p{L}])/iu
 
 function goal(label: string) {
   return ({ value = '' }: Groups) => {
@@ -55,10 +59,19 @@ function goalSubject(value: string): string | null {
 
 const preference =
   (label: string) =>
-  ({ value = '' }: Groups) =>
-    REQUEST.test(value) || /^to (?:know|ask|see|hear|understand)(?![\p{L}])/iu.test(value)
+  ({ value = '' }: Groups) => {
+    const what = value.replace(DEGREE, '')
+    return REQUEST.test(what) ||
+      VAGUE.test(what) ||
+      /^to (?:know|ask|see|hear|understand)(?![\p{L}])/iu.test(what)
       ? undefined
-      : fact('preference', subjectOf(value), `${label} ${value}`)
+      : fact('preference', subjectOf(what), `${label} ${what}`)
+  }
+/** For what began its sentence, and does not any more. */
+const inside =
+  (make: (groups: Groups) => FactDraft | undefined) =>
+  ({ value = '' }: Groups) =>
+    make({ value: `${value[0]?.toLowerCase() ?? ''}${value.slice(1)}` })
 const constraint =
   (label: string) =>
   ({ value = '' }: Groups) =>
@@ -66,12 +79,16 @@ const constraint =
 const diet =
   (label: string) =>
   ({ value = '' }: Groups) =>
-    fact('constraint', 'diet', `${label}: ${value.toLowerCase()}`)
+    fact('constraint', 'diet', `${label} ${value.toLowerCase()}`)
+
+/** "Call me back", "my name is on the list", "my name is not Bob". */
+const NO_NAME =
+  /^(?:a|an|and|any|anytime|as|asap|at|back|before|after|by|crazy|every|for|from|if|in|later|maybe|next|not|now|on|once|or|soon|the|then|to|today|tomorrow|tonight|until|what|whatever|when|whenever|again|non|domani|dopo|oggi|più|pure|quando|se|presto|stasera|subito)$/iu
 
 /** Upper case where a name goes on: "Anna Maria", and not "Anna and". */
 function nameIn(rest: string): string | undefined {
   const [first, ...more] = rest.split(/[\s,]+/)
-  if (!first || !/^\p{L}[\p{L}'’-]{0,39}$/u.test(first)) return undefined
+  if (!first || !/^\p{L}[\p{L}'’-]{0,39}$/u.test(first) || NO_NAME.test(first)) return undefined
   const name = [first]
   for (const word of more.slice(0, 3)) {
     if (!/^\p{Lu}[\p{L}'’-]*$/u.test(word)) break
@@ -89,10 +106,16 @@ const name =
   }
 
 const NOT = "(?:don['’]?t|do not|never)"
-const I_AM = "i(?:['’]m| am)"
+const I_AM = "i(?:['’]?m| am)"
 const BE = '(?:is|are|=|:)'
 const VALUE = '(?<value>.+)$'
-const en = (text: string) => new RegExp(`(?:^|[^\\p{L}])${text}`, 'iu')
+/** What stands behind it is denied: "non sono vegano", "don't call me Bob". A pattern that denies begins with its denial. */
+const DENIED = "(?<!(?:^|[^\\p{L}])(?:non|don['’]?t|do not|never|not)\\s)"
+const en = (text: string) => new RegExp(`(?:^|[^\\p{L}])${DENIED}${text}`, 'iu')
+
+/** "Il formaggio non mi piace": what is liked stands first. */
+const LIKED = "(?:il|lo|la|i|gli|le) [\\p{L}'’ -]{2,60}?|l['’][\\p{L}'’ -]{2,60}?"
+const HOW_MUCH = '(?:e|ciono)(?: (?:più|molto|tanto|tantissimo|affatto|per niente))?'
 
 /** In their order: of those that fit a clause, the first counts. */
 export const factPatterns: readonly FactPattern[] = [
@@ -106,13 +129,25 @@ export const factPatterns: readonly FactPattern[] = [
   // What is and what may not be
   {
     pattern: en(`${I_AM} (?:a |an )?(?:strict )?(?<value>vegan|vegetarian|pescatarian|omnivore)(?![\\p{L}])`),
-    fact: diet('Diet'),
+    fact: diet('Diet:'),
   },
   {
     pattern: en(
       '(?:sono|mangio) (?<value>vegan[oa]?|vegetarian[oa]|pescetarian[oa]|onnivor[oa])(?![\\p{L}])',
     ),
-    fact: diet('Dieta'),
+    fact: diet('Dieta:'),
+  },
+  {
+    pattern: en(
+      `${I_AM} (?:not|no longer) (?:a |an )?(?:strict )?(?<value>vegan|vegetarian|pescatarian|omnivore)(?![\\p{L}])`,
+    ),
+    fact: diet('Diet: not'),
+  },
+  {
+    pattern: en(
+      'non sono (?:più )?(?<value>vegan[oa]?|vegetarian[oa]|pescetarian[oa]|onnivor[oa])(?![\\p{L}])',
+    ),
+    fact: diet('Dieta: non'),
   },
   { pattern: en(`${I_AM} (?:severely |very )?allergic to ${VALUE}`), fact: constraint('Allergic to') },
   { pattern: en(`i have an? (?<value>.+ (?:allergy|intolerance))$`), fact: constraint('Has a') },
@@ -131,8 +166,13 @@ export const factPatterns: readonly FactPattern[] = [
   },
   {
     pattern: en(
-      `i (?:can['’]?t|cannot|can not|must not|mustn['’]t|may not|am not allowed to|${NOT}) (?<value>(?:eat|drink|have|use|train|run|exercise|lift|sleep|do)(?![\\p{L}]).*)$`,
+      `i (?:can['’]?t|cannot|can not|must not|mustn['’]t|may not|am not allowed to) (?<value>(?:eat|drink|have|use|train|run|exercise|lift|sleep|do)(?![\\p{L}]).*)$`,
     ),
+    fact: constraint('Cannot or does not'),
+  },
+  // Who does not have something, or does not do it now, is not forbidden it.
+  {
+    pattern: en(`i ${NOT} (?<value>(?:eat|drink|use|train|run|exercise|lift|sleep)(?![\\p{L}]).*)$`),
     fact: constraint('Cannot or does not'),
   },
   { pattern: en(`i (?:have to |must |need to |try to )?avoid ${VALUE}`), fact: constraint('Avoids') },
@@ -176,6 +216,7 @@ export const factPatterns: readonly FactPattern[] = [
     fact: preference('Dislikes'),
   },
   { pattern: en(`${I_AM} not (?:a fan of|fond of|into) ${VALUE}`), fact: preference('Dislikes') },
+  { pattern: en(`i no longer (?:like|enjoy|love) ${VALUE}`), fact: preference('Dislikes') },
   {
     pattern: en(`my favou?rite (?<thing>[\\p{L} ]{2,40}?) ${BE} ${VALUE}`),
     fact: g => fact('preference', `favourite ${g.thing?.toLowerCase()}`, `Favourite ${g.thing}: ${g.value}`),
@@ -190,8 +231,14 @@ export const factPatterns: readonly FactPattern[] = [
   },
   { pattern: en(`${I_AM} (?:a (?:big |huge )?fan of|fond of) ${VALUE}`), fact: preference('Likes') },
   {
-    pattern: en(`(?:non mi piac(?:e|ciono)|non amo|odio|detesto|non sopporto) ${VALUE}`),
+    pattern: en(
+      `(?:(?:a me )?non (?:mi )?piac(?:e|ciono)|non amo|odio|detesto|non sopporto) (?:più |molto |affatto |per niente )?(?!(?:più|molto|affatto|per niente)(?:$|,))${VALUE}`,
+    ),
     fact: preference('Non gradisce'),
+  },
+  {
+    pattern: new RegExp(`^(?<value>${LIKED}) non mi piac${HOW_MUCH}$`, 'iu'),
+    fact: inside(preference('Non gradisce')),
   },
   {
     pattern: en(
@@ -206,8 +253,14 @@ export const factPatterns: readonly FactPattern[] = [
   },
   { pattern: en(`(?:preferisco|preferirei) ${VALUE}`), fact: preference('Preferisce') },
   {
-    pattern: en(`(?:mi piac(?:e|ciono)|adoro|amo) (?:molto |tanto |tantissimo )?${VALUE}`),
+    pattern: en(
+      `(?:mi piac(?:e|ciono)|a me piac(?:e|ciono)|adoro|amo) (?:molto |tanto |tantissimo )?(?!(?:molto|tanto|tantissimo)(?:$|,))${VALUE}`,
+    ),
     fact: preference('Gradisce'),
+  },
+  {
+    pattern: new RegExp(`^(?<value>${LIKED}) mi piac${HOW_MUCH}$`, 'iu'),
+    fact: inside(preference('Gradisce')),
   },
 
   // Goals
