@@ -21,7 +21,7 @@ const DEAD = 'dead.jsonl'
  */
 export class HeldJournal {
   readonly #folder: string
-  #file: { handle: FileHandle; path: string; inode: number } | undefined
+  #file: { handle: FileHandle; path: string; inode: number; lines: number } | undefined
   /** Adopted ones, whose entries are not all saved yet. */
   #adopted: string[] = []
 
@@ -39,11 +39,10 @@ export class HeldJournal {
         await file.handle.appendFile(lines)
         await file.handle.datasync()
       } catch (error) {
-        // What was written may end in the middle of a line: nothing more goes into this file.
-        this.#adopted.push(file.path)
-        await this.close()
+        await this.#abandon(file)
         throw error
       }
+      file.lines += entries.length
       if (await this.#isOurs(file)) return
       await file.handle.close()
       this.#file = undefined
@@ -51,21 +50,29 @@ export class HeldJournal {
     throw new Error('the file of what is held is taken away again and again')
   }
 
-  /** Takes over files that others have left. @param idleMs how long nobody has written to them. */
-  async adopt(idleMs: number): Promise<JournalEntry[]> {
+  /**
+   * Takes over files that others have left. @param idleMs how long nobody has written to them.
+   * @returns what is in them, and the errors of those that could not be read, which stay where they are.
+   */
+  async adopt(idleMs: number): Promise<{ entries: JournalEntry[]; errors: unknown[] }> {
     const entries: JournalEntry[] = []
-    for (const path of await this.#strangers(idleMs)) {
+    const errors: unknown[] = []
+    const strangers = await this.#strangers(idleMs).catch(error => {
+      errors.push(error)
+      return []
+    })
+    for (const path of strangers) {
       const ours = join(this.#folder, `${randomUUID()}${SUFFIX}`)
       try {
         await rename(path, ours)
-      } catch {
-        // Somebody else was faster.
-        continue
+        entries.push(...readLines(await readFile(ours, 'utf8')))
+        this.#adopted.push(ours)
+      } catch (error) {
+        // Somebody else was faster, with the file or with what we have made of it.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') errors.push(error)
       }
-      this.#adopted.push(ours)
-      entries.push(...readLines(await readFile(ours, 'utf8')))
     }
-    return entries
+    return { entries, errors }
   }
 
   /** All that was held is saved. */
@@ -99,9 +106,31 @@ export class HeldJournal {
     await makeFolder(this.#folder)
     const path = join(this.#folder, `${randomUUID()}${SUFFIX}`)
     const handle = await open(path, 'a', 0o600)
-    this.#file = { handle, path, inode: (await handle.stat()).ino }
-    await syncFolder(this.#folder)
-    return this.#file
+    const file = { handle, path, inode: (await handle.stat()).ino, lines: 0 }
+    try {
+      await syncFolder(this.#folder)
+    } catch (error) {
+      await this.#abandon(file)
+      throw error
+    }
+    this.#file = file
+    return file
+  }
+
+  /** What was written may end in the middle of a line: nothing more goes into this file. On a full disk each try makes one. */
+  async #abandon({
+    handle,
+    path,
+    lines,
+  }: {
+    handle: FileHandle
+    path: string
+    lines: number
+  }): Promise<void> {
+    this.#file = undefined
+    if (lines > 0) this.#adopted.push(path)
+    await handle.close().catch(() => {})
+    if (lines === 0) await rm(path, { force: true }).catch(() => {})
   }
 
   async #isOurs({ path, inode }: { path: string; inode: number }): Promise<boolean> {
@@ -113,13 +142,19 @@ export class HeldJournal {
 
   /** The oldest first. */
   async #strangers(idleMs: number): Promise<string[]> {
-    const names = await readdir(this.#folder).catch(() => [])
+    const names = await readdir(this.#folder).catch(error => {
+      // Nobody has held anything here yet.
+      if (error.code === 'ENOENT') return []
+      throw error
+    })
     const ours = new Set([this.#file?.path, ...this.#adopted])
     const files: { path: string; atMs: number }[] = []
     for (const path of names.filter(name => name.endsWith(SUFFIX)).map(name => join(this.#folder, name))) {
       if (ours.has(path)) continue
       const atMs = (await stat(path).catch(() => undefined))?.mtimeMs
-      if (atMs !== undefined && Date.now() - atMs >= idleMs) files.push({ path, atMs })
+      // A file of the future is one from before the clock was set back.
+      if (atMs !== undefined && (idleMs === 0 || Math.abs(Date.now() - atMs) >= idleMs))
+        files.push({ path, atMs })
     }
     return files.sort((one, other) => one.atMs - other.atMs).map(({ path }) => path)
   }

@@ -46,7 +46,10 @@ export class Holding {
   readonly #localByKey = new Map<string, { entries: number; localOnly: boolean }>()
   #localBytes = 0
   #localMessages = { shared: 0, localOnly: 0 }
+  /** On their way to the stream; they count, so that many at once do not go beyond the bounds together. */
+  #coming = { messages: 0, bytes: 0 }
   #streamedMessages = 0
+  #streamChunk = CHUNK
   /** Writes to the journal, one at a time. */
   #writing: Promise<unknown> = Promise.resolve()
   #draining: Promise<void> | undefined
@@ -101,38 +104,58 @@ export class Holding {
    * @returns `full` where the bound is reached. @throws where neither disk nor Redis has taken them.
    */
   async hold(key: string, entries: readonly Omit<HeldEntry, 'key'>[]): Promise<'held' | 'full'> {
-    const { stream, bounds, journal, logger } = this.#options
+    const { bounds } = this.#options
     const messages = entries.reduce((sum, entry) => sum + entry.messages, 0)
-    const bytes = entries.reduce((sum, entry) => sum + entry.payload.length, 0)
-    const { shared: sharedHere, localOnly } = this.#localMessages
-    if (sharedHere + localOnly + messages > bounds.messages || this.#localBytes + bytes > bounds.bytes)
+    const bytes = entries.reduce((sum, entry) => sum + Buffer.byteLength(entry.payload), 0)
+    const { shared, localOnly } = this.#localMessages
+    const coming = this.#coming
+    if (
+      shared + localOnly + coming.messages + messages > bounds.messages ||
+      this.#localBytes + coming.bytes + bytes > bounds.bytes
+    )
       return 'full'
+    coming.messages += messages
+    coming.bytes += bytes
+    const place = await this.#share(
+      entries.map(entry => ({ ...entry, key })),
+      key,
+    ).finally(() => {
+      coming.messages -= messages
+      coming.bytes -= bytes
+    })
+    if (place === 'full') return 'full'
+    await this.#keep(entries.map(entry => ({ ...entry, key, shared: place === 'shared' })))
+    this.#schedule()
+    return 'held'
+  }
 
-    let shared = false
-    if (stream) {
-      try {
-        if (await this.#mayShare(key, stream)) {
-          if ((await stream.add(entries.map(entry => ({ ...entry, key })))) === 'full') return 'full'
-          shared = true
-        }
-      } catch (error) {
-        logger.warn({ err: error }, 'Redis does not take what is held; it is held by this instance alone')
-      }
-    }
-    const written = entries.map(entry => ({ ...entry, key, shared }))
-    // Known before it is written: from now on nothing of this key may go past it.
-    for (const entry of written) this.#remember(entry)
+  /** Puts entries on the stream, where nothing of their key that this instance has would be overtaken so. */
+  async #share(entries: readonly HeldEntry[], key: string): Promise<'shared' | 'full' | 'not shared'> {
+    const { stream, logger } = this.#options
+    if (!stream) return 'not shared'
     try {
-      await this.#write(() => journal.append(written))
+      if (!(await this.#mayShare(key, stream))) return 'not shared'
+      return (await stream.add(entries)) === 'full' ? 'full' : 'shared'
     } catch (error) {
-      if (!shared) {
-        this.#forget(written)
+      logger.warn({ err: error }, 'Redis does not take what is held; it is held by this instance alone')
+      return 'not shared'
+    }
+  }
+
+  /** Puts entries on the disk. @throws where that fails and they are nowhere else. */
+  async #keep(entries: readonly JournalEntry[]): Promise<void> {
+    const { journal, logger } = this.#options
+    // Known before it is written: from now on nothing of this key may go past it.
+    for (const entry of entries) this.#remember(entry)
+    try {
+      await this.#write(() => journal.append(entries))
+    } catch (error) {
+      if (!entries.every(entry => entry.shared)) {
+        this.#forget(entries)
         throw error
       }
       logger.error({ err: error }, 'what is held could not be written to the disk; Redis alone has it')
     }
-    this.#schedule()
-    return 'held'
   }
 
   /** Whether nothing on the stream could overtake what this instance has: what came before is on it too, or there is nothing. */
@@ -186,10 +209,16 @@ export class Holding {
   async #drainStream(stream: HeldStream, round: Round): Promise<void> {
     let last: string | undefined
     while (!this.#closed) {
-      const entries = await stream.read(CHUNK, last).catch(() => undefined)
-      if (entries?.length === 0 && last === undefined) this.#streamedMessages = 0
-      last = entries?.at(-1)?.streamId
-      if (!entries || last === undefined) return
+      const entries = await stream.read(this.#streamChunk, last).catch(() => undefined)
+      if (!entries) {
+        // Maybe they are too large to be read together in the time of a command.
+        this.#streamChunk = Math.max(1, Math.floor(this.#streamChunk / 4))
+        return
+      }
+      this.#streamChunk = Math.min(CHUNK, this.#streamChunk * 2)
+      if (entries.length === 0 && last === undefined) this.#streamedMessages = 0
+      last = entries.at(-1)?.streamId
+      if (last === undefined) return
       this.#streamedMessages = await stream.countMessages().catch(() => this.#streamedMessages)
       const saved = await this.#saveChunk(entries, round)
       const done = await stream.done(saved).then(
@@ -248,7 +277,7 @@ export class Holding {
   #remember(entry: JournalEntry): void {
     if (this.#local.has(entry.id)) return
     this.#local.set(entry.id, entry)
-    this.#localBytes += entry.payload.length
+    this.#localBytes += Buffer.byteLength(entry.payload)
     this.#localMessages[entry.shared ? 'shared' : 'localOnly'] += entry.messages
     const ofKey = this.#localByKey.get(entry.key) ?? { entries: 0, localOnly: false }
     ofKey.entries++
@@ -261,7 +290,7 @@ export class Holding {
       const entry = this.#local.get(id)
       if (!entry) continue
       this.#local.delete(id)
-      this.#localBytes -= entry.payload.length
+      this.#localBytes -= Buffer.byteLength(entry.payload)
       this.#localMessages[entry.shared ? 'shared' : 'localOnly'] -= entry.messages
       const ofKey = this.#localByKey.get(entry.key)
       if (ofKey && --ofKey.entries === 0) this.#localByKey.delete(entry.key)
@@ -271,7 +300,8 @@ export class Holding {
   async #adopt(idleMs: number): Promise<void> {
     const { journal, clock, logger } = this.#options
     this.#adoptedAtMs = clock.nowMs()
-    const entries = await this.#write(() => journal.adopt(idleMs))
+    const { entries, errors } = await this.#write(() => journal.adopt(idleMs))
+    for (const error of errors) logger.error({ err: error }, 'what another process has held cannot be read')
     if (entries.length === 0) return
     logger.info({ entries: entries.length }, 'found what another process has held')
     for (const entry of entries) this.#remember(entry)

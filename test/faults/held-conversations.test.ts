@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -181,6 +181,53 @@ test('what an instance without Redis holds when it is killed is saved by the nex
   await stored(scene, 'alone', 4)
   await save(b.url, token, { sessionId: 'alone', messages: [user('5')] })
   expect(await storedContents(scene.database.query, 'alone')).toEqual(['1', '2', '3', '4', '5'])
+})
+
+test('two instances with one folder, and a third that comes, lose nothing of it and store nothing twice', async () => {
+  const scene = await startScene()
+  const a = await start(scene, 'a')
+  const b = await start(scene, 'b', a.dataDir)
+  const token = await tokenOf('sharing')
+  for (const [gateway, sessionId] of [
+    [a, 'of a'],
+    [b, 'of b'],
+  ] as const)
+    await save(gateway.url, token, { sessionId, messages: [user('1')] })
+  await withoutDatabase(async () => {
+    for (const content of ['2', '3']) {
+      await holdOne(a, token, 'of a', content)
+      await holdOne(b, token, 'of b', content)
+    }
+    await a.kill()
+  })
+  // It takes the files of the one that is gone, and of the one that lives.
+  const c = await start(scene, 'c', a.dataDir)
+  for (const sessionId of ['of a', 'of b']) await stored(scene, sessionId, 3)
+  for (const gateway of [b, c]) {
+    await until(async () => (await held(gateway)) === 0, { what: `${gateway.name} to hold nothing` })
+    await save(gateway.url, token, { sessionId: 'of b', messages: [user(gateway.name)] })
+  }
+  expect(await storedContents(scene.database.query, 'of a')).toEqual(['1', '2', '3'])
+  expect(await storedContents(scene.database.query, 'of b')).toEqual(['1', '2', '3', 'b', 'c'])
+})
+
+test('a folder that cannot be written: Redis alone holds what is accepted, and without it nothing is', async () => {
+  const redis = await startRedis()
+  const scene = await startScene()
+  const file = join(await newFolder(), 'a file')
+  await writeFile(file, '')
+  const settings = { DATA_DIR: join(file, 'data') }
+  const alone = await scene.start('alone', { settings })
+  const withRedis = await scene.start('with Redis', { settings: { ...settings, REDIS_URL: redis.url } })
+  const token = await tokenOf('diskless')
+  await withoutDatabase(async () => {
+    await holdOne(withRedis, token, 'd', '1')
+    const refused = await save(alone.url, token, { sessionId: 'e', messages: [user('1')] })
+    expect(refused).toMatchObject({ __typename: 'UnavailableError' })
+  })
+  await stored(scene, 'd', 1)
+  await save(alone.url, token, { sessionId: 'e', messages: [user('2')] })
+  expect(await storedContents(scene.database.query, 'e')).toEqual(['2'])
 })
 
 test('a Redis that loses all it has costs nothing that was accepted', async () => {
