@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createDatabaseClient } from '../../src/database/client.ts'
 import { completeIngestion, lockCollection, upsertDocuments } from '../../src/database/collections.ts'
+import { clearEndedLeases } from '../../src/database/ended-leases.ts'
 import { GenerationError } from '../../src/providers/generator.ts'
 import { createRulesGenerator } from '../../src/providers/rules/rules-generator.ts'
 import { createLogger } from '../../src/shared/logger.ts'
@@ -9,6 +10,7 @@ import { followByEvents } from '../support/api-follow.ts'
 import { readAll, save, user } from '../support/conversation-client.ts'
 import { FakeGenerator } from '../support/fake-generator.ts'
 import { Gate } from '../support/gate.ts'
+import { requestAnalysis } from '../support/graphql-client.ts'
 import { holdLock } from '../support/process-locks.ts'
 import { readMemory, remember, send } from '../support/reply-client.ts'
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
@@ -148,6 +150,11 @@ describe('a message', () => {
     // The same id with other words is another message.
     const another = await send(at(0), token, { content: 'something else', clientId: 'first of all' })
     expect(another).toMatchObject({ source: 'FRESH', conversation: { messageCount: 2 } })
+    // And that one too, sent again, is known.
+    expect(await send(at(1), token, { content: 'something else', clientId: 'first of all' })).toMatchObject({
+      source: 'CACHED',
+      reply: { id: another.reply.id },
+    })
     expect(await send(at(0), token, { content: 'reused', idempotencyKey: 'first of all' })).toMatchObject({
       __typename: 'IdempotencyKeyReusedError',
     })
@@ -299,6 +306,29 @@ describe('a reply', () => {
     await held.release()
   })
 
+  test('keeps of what a model writes what can be stored, names what it drew from alone, and is none where it is empty', async () => {
+    const token = await tokenOf('lara')
+    await ingest('food', { oats: 'Oats are a breakfast.', fish: 'Fish is no breakfast.' })
+    generator.generateReply = async () => ({ text: '  a\0b\ud800c ', factIds: [], documentIds: ['fish'] })
+    const answer = await send(at(0), token, { content: 'Which breakfast?', collection: 'food' })
+    expect(answer.reply.content).toBe('ab\ufffdc')
+    expect(answer.sources.map(({ documentId }) => documentId)).toEqual(['fish'])
+    generator.generateReply = async () => ({ text: ' \0 ', factIds: [], documentIds: [] })
+    expect(await send(at(0), token, { content: 'And lunch?' })).toMatchObject({
+      __typename: 'GenerationFailedError',
+      problem: 'The reply was empty.',
+    })
+  })
+
+  test('does without a memory that cannot be read in time, and says so', async () => {
+    const token = await tokenOf('luca')
+    await send(at(0), token, { content: 'hello' })
+    const held = await holdLock(database.url, 'LOCK TABLE memory_facts IN ACCESS EXCLUSIVE MODE')
+    const answer = await send(at(0), token, { content: 'What do you know?' })
+    expect(answer.reply.content).toMatch(/\n\n\(What I know about you could not be read in time/)
+    await held.release()
+  })
+
   test('teaches afterwards, in a job that neither delays it nor fails it, and is made up for when it failed', async () => {
     const token = await tokenOf('mara')
     const gate = new Gate()
@@ -326,6 +356,103 @@ describe('a reply', () => {
     })
     expect((await readMemory(at(0), token)).facts.map(({ content }) => content)).toEqual(['Name: Mara'])
   })
+})
+
+describe('what an exchange teaches', () => {
+  test('late replaces nothing that was said since', async () => {
+    const token = await tokenOf('pia')
+    const gate = new Gate()
+    const name = (content: string) => [{ kind: 'name' as const, subject: 'name', content }]
+    generator.learn = async ({ userMessage }, { signal }) => {
+      if (userMessage !== 'old') return name('Name: New')
+      await gate.pass(signal)
+      return [...name('Name: Old'), { kind: 'goal' as const, subject: null, content: 'Goal: swim' }]
+    }
+    await send(at(0), token, { content: 'old' })
+    await gate.arrived(1)
+    await remember(at(1), token, 'new')
+    gate.open()
+    await until(async () => (await readMemory(at(0), token)).facts.length === 2, {
+      what: 'the job to be done',
+    })
+    expect((await readMemory(at(0), token)).facts.map(({ content }) => content)).toEqual([
+      'Name: New',
+      'Goal: swim',
+    ])
+  })
+
+  test('is tried again when others write the memory for too long', async () => {
+    const token = await tokenOf('rosa')
+    generator.learn = async () => [{ kind: 'goal', subject: null, content: 'Goal: swim' }]
+    await send(at(0), token, { content: 'hello' })
+    await until(async () => (await readMemory(at(0), token)).hasData, { what: 'the user to be known' })
+    const held = await holdLock(
+      database.url,
+      "SELECT pg_advisory_xact_lock(hashtextextended('memory:' || id, 0)) FROM users WHERE subject = 'rosa'",
+    )
+    generator.learn = async () => [{ kind: 'goal', subject: null, content: 'Goal: run' }]
+    await send(at(0), token, { content: 'again' })
+    // The first try gave up after LOCK_TIMEOUT_MS: the exchange is read once more.
+    await until(() => generator.exchanges.length >= 3, { what: 'another try', deadlineMs: 30_000 })
+    await held.release()
+    await until(async () => (await readMemory(at(0), token)).facts.length === 2, { what: 'it to be learnt' })
+  })
+})
+
+test('an answer that came after its caller had stopped waiting is JOINED under its key, and FRESH to nobody twice', async () => {
+  const token = await tokenOf('sara')
+  const gate = new Gate()
+  generator.behaveReply = (_input, { signal }) => gate.pass(signal)
+  const input = { sessionId: 's', content: 'later', idempotencyKey: 'k' }
+  expect(await send(at(0), token, { ...input, waitMs: 0 })).toMatchObject({ __typename: 'GenerationPending' })
+  gate.open()
+  await until(async () => (await readAll(at(1), token, 's')).length === 2, { what: 'the reply to be stored' })
+  for (const index of [0, 1]) expect(await send(at(index), token, input)).toMatchObject({ source: 'JOINED' })
+  expect(generator.replyCalls).toHaveLength(1)
+})
+
+test('the leases of messages and interviews whose runs ended long ago can be cleared, and the reply stays what it is', async () => {
+  const client = createDatabaseClient({
+    url: database.url,
+    poolSize: 1,
+    lockTimeoutMs: 5000,
+    logger: createLogger({ level: 'silent', format: 'json' }),
+    metrics: createMetrics(),
+  })
+  const clear = (endedForMs: number, limit = 100) => clearEndedLeases(client, { endedForMs, limit })
+  const token = await tokenOf('olga')
+  const gate = new Gate()
+  generator.behaveReply = async ({ content }, { signal }) => {
+    if (content === 'fails') throw new GenerationError('No.', { retryable: true })
+    if (content === 'goes on') await gate.pass(signal)
+  }
+  const input = { sessionId: 'o', content: 'once', clientId: '1' }
+  const first = await send(at(0), token, input)
+  await send(at(0), token, { sessionId: 'o', content: 'twice', clientId: '2' })
+  await send(at(0), token, { sessionId: 'o', content: 'fails', clientId: '3' })
+  const goesOn = send(at(0), token, { sessionId: 'o', content: 'goes on', clientId: '4' })
+  await gate.arrived(1)
+  await requestAnalysis(at(0), token)
+  expect(await clear(3_600_000)).toBe(0)
+  await database.query("UPDATE generations SET finished_at = finished_at - interval '2 hours'")
+  // Not the one that keeps its next run waiting, not the one that goes on, not the one that is used again.
+  await database.query(
+    "UPDATE leases SET retry_after = clock_timestamp() + interval '1 hour' WHERE state = 'FAILED'",
+  )
+  expect(await clear(3_600_000, 1)).toBe(1)
+  expect(await clear(3_600_000)).toBe(1)
+  expect(await clear(3_600_000)).toBe(0)
+  await database.query("UPDATE leases SET retry_after = NULL WHERE state = 'FAILED'")
+  expect(await clear(3_600_000)).toBe(1)
+  expect(await database.query('SELECT state FROM leases ORDER BY key')).toHaveLength(2)
+  gate.open()
+  await goesOn
+  expect(await send(at(1), token, input)).toMatchObject({ source: 'CACHED', reply: { id: first.reply.id } })
+  generator.behaveReply = async () => {}
+  expect(await send(at(1), token, { sessionId: 'o', content: 'fails', clientId: '3' })).toMatchObject({
+    source: 'FRESH',
+  })
+  await client.close()
 })
 
 test('the rules engine answers by extraction, with its sources, and learns', async () => {

@@ -174,6 +174,8 @@ describe('merging', () => {
     expect(insert.map(({ content }) => content)).toEqual(['swim'])
     expect(ids).toEqual(['one', insert[0]?.id])
     expect(confirm).toEqual(['one'])
+    // The same letters, put together or not.
+    expect(mergeFacts([row('two', 'caff\u00e8', null)], [said('caffe\u0300')], null).insert).toEqual([])
   })
 
   test('a newer value replaces the older, and what was corrected in one breath leaves no trace', () => {
@@ -183,6 +185,17 @@ describe('merging', () => {
       null,
     )
     expect(insert.map(({ content }) => content)).toEqual(['2000'])
+    expect(supersede).toEqual([{ id: 'old', by: insert[0]?.id }])
+    expect(ids).toEqual([insert[0]?.id])
+  })
+
+  test('there and back again in one breath: what was superseded a moment ago counts once more', () => {
+    const { insert, supersede, ids } = mergeFacts(
+      [row('old', '1800', 'calories')],
+      [said('1900', 'calories'), said('1800', 'calories')],
+      null,
+    )
+    expect(insert.map(({ content }) => content)).toEqual(['1800'])
     expect(supersede).toEqual([{ id: 'old', by: insert[0]?.id }])
     expect(ids).toEqual([insert[0]?.id])
   })

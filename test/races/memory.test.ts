@@ -216,6 +216,33 @@ test('a model that fails loses nothing that is said in plain words', async () =>
   expect(answer.summary).toBe('Name: Ugo. Allergic to nuts.')
 })
 
+test('whatever a model says is bounded before it is kept, and can be stored', async () => {
+  const token = await tokenOf('talkative')
+  generator.learn = async () => [
+    ...Array.from({ length: 150 }, (_, index) => ({
+      kind: 'about' as const,
+      subject: null,
+      content: `${index} \ud800 `.padEnd(600, 'x'),
+    })),
+  ]
+  const answer = await remember(at(0), token, 'anything')
+  expect(answer.facts).toHaveLength(100)
+  expect(answer.facts.every(({ content }) => content.length === 500 && content.includes('\ufffd'))).toBe(true)
+})
+
+test('what is said again counts as said now, and what is said again late not as said earlier', async () => {
+  const token = await tokenOf('steady')
+  await remember(at(0), token, 'goal||Swim')
+  const saidAt = async () =>
+    (await database.query<{ said_at: Date }>('SELECT said_at FROM memory_facts'))[0]?.said_at.getTime() ?? 0
+  await database.query("UPDATE memory_facts SET said_at = '2026-01-01'")
+  await remember(at(1), token, 'goal||swim!')
+  expect(await saidAt()).toBeGreaterThan(new Date('2026-01-02').getTime())
+  await database.query("UPDATE memory_facts SET said_at = '2999-01-01'")
+  await remember(at(1), token, 'goal||swim')
+  expect(await saidAt()).toBe(new Date('2999-01-01').getTime())
+})
+
 test.each<[what: string, said: [string, string], path: string]>([
   ['nothing said', ['', 'x'], 'input.userMessage'],
   ['a NUL', ['a\0', 'x'], 'input.userMessage'],

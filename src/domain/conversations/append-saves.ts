@@ -5,7 +5,7 @@ import {
   lockFreeConversations,
 } from '../../database/conversations.ts'
 import { appendMessages, type StoredMessage } from '../../database/messages.ts'
-import { isDatabaseAway } from '../../database/postgres-errors.ts'
+import { mayPass } from '../../database/postgres-errors.ts'
 import type { RunTransaction, Transaction } from '../../database/transaction.ts'
 import { type Save, sizeOf } from './conversation-save.ts'
 import type { RecentMessages } from './recent-messages.ts'
@@ -57,7 +57,7 @@ export class AppendSaves {
       maxQueued: MAX_WAITING_SESSIONS,
       commit: (_lane, sessions) => this.#appendFree(sessions),
       // All of it can be done again: what is stored is found.
-      isOfOneItem: error => !isDatabaseAway(error),
+      isOfOneItem: error => !mayPass(error),
     })
   }
 

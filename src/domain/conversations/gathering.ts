@@ -1,4 +1,6 @@
-/** Reads that each have so long, and are left out of what is made from them when they take longer. */
+import { isTurnedAway } from '../../coordination/turned-away.ts'
+
+/** Reads that each have so long, and are left out of what is made from them when they take longer or are not let in. */
 export class Gathering {
   readonly leftOut: string[] = []
   readonly #timeoutMs: number
@@ -7,17 +9,23 @@ export class Gathering {
     this.#timeoutMs = timeoutMs
   }
 
-  /** @returns `instead` where the read takes too long. @throws what the read throws in time. */
+  /** @returns `instead` where the read takes too long, or too many read already. @throws what else it throws in time. */
   async read<Value>(name: string, read: Promise<Value>, instead: Value): Promise<Value> {
     let timer: NodeJS.Timeout | undefined
+    const leaveOut = () => {
+      this.leftOut.push(name)
+      return instead
+    }
     const late = new Promise<Value>(resolve => {
-      timer = setTimeout(() => {
-        this.leftOut.push(name)
-        resolve(instead)
-      }, this.#timeoutMs)
+      timer = setTimeout(() => resolve(leaveOut()), this.#timeoutMs)
     })
     // Left behind, it may still fail.
     read.catch(() => {})
-    return Promise.race([read, late]).finally(() => clearTimeout(timer))
+    return Promise.race([read, late])
+      .catch(error => {
+        if (isTurnedAway(error)) return leaveOut()
+        throw error
+      })
+      .finally(() => clearTimeout(timer))
   }
 }

@@ -170,10 +170,10 @@ export class SendMessage {
       ? undefined
       : await keepAnswer<typeof anew>(
           this.#options.db,
-          { userId: author.userId, key: `${PLACE_KEY} ${name}`, fingerprint },
+          { userId: author.userId, key: `${PLACE_KEY} ${fingerprint} ${name}`, fingerprint },
           anew,
         )
-    // The same id with another message is another message.
+    // Another message under the same id has another fingerprint, and with it a place of its own.
     const place = kept?.type === 'kept' ? kept.answer : anew
     return createSave(author, place.sessionId, [{ role: 'USER', content, clientId }], null, place.saveId)
   }

@@ -1,7 +1,7 @@
 import { GroupCommit, GroupCommitFullError } from '../../coordination/group-commit.ts'
 import type { Holding } from '../../coordination/holding.ts'
 import type { Queryable } from '../../database/client.ts'
-import { DatabaseAwayError, isDatabaseAway, sqlState } from '../../database/postgres-errors.ts'
+import { DatabaseAwayError, mayPass } from '../../database/postgres-errors.ts'
 import { ensureUser, findUserBySubject } from '../../database/users.ts'
 import { delay } from '../../shared/abort.ts'
 import { backoffMs } from '../../shared/backoff.ts'
@@ -55,7 +55,7 @@ export class SessionWriter {
       maxQueued: MAX_WAITING,
       commit: (key, items) => this.#write(key, items),
       // All of it can be done again: what is stored is found.
-      isOfOneItem: error => !isDatabaseAway(error),
+      isOfOneItem: error => !mayPass(error),
     })
   }
 
@@ -87,7 +87,8 @@ export class SessionWriter {
         const appended = await withinTime(this.#append(saves))
         return appended.map(one => ({ type: 'saved', appended: one }))
       } catch (error) {
-        if (!mayComeBack(error)) throw error
+        // The fault is the server's and not the data's: what failed so can be stored when it is mended.
+        if (!mayPass(error)) throw error
         if (attempt === TRIES) {
           logger.warn({ err: error, saves: saves.length }, 'the database is away; messages are held')
           return this.#hold(key, items)
@@ -126,21 +127,6 @@ export class SessionWriter {
     }
     return items.map(item => ({ type: item.mayBeHeld && outcome === 'held' ? 'held' : 'away' }))
   }
-}
-
-/** Prisma's word for a transaction that ran out of time, or whose connection was gone when it was to end. */
-const TRANSACTION_FAILED = 'P2028'
-
-/** Out of connections, memory or disk; shutting down; broken files; a standby that is not the primary yet. */
-const PASSING_STATES = /^(?:08|53|57|58)|^25006$/
-
-/** The fault is the server's and not the data's: what failed so can be stored when it is mended. */
-function mayComeBack(error: unknown): boolean {
-  return (
-    isDatabaseAway(error) ||
-    PASSING_STATES.test(sqlState(error) ?? '') ||
-    (error as { code?: unknown } | null)?.code === TRANSACTION_FAILED
-  )
 }
 
 async function userIdOf(db: Queryable, { issuer, subject, email }: Author): Promise<string> {
