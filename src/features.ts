@@ -4,6 +4,7 @@ import { createAnalysisPath } from './domain/analyses/analysis-path.ts'
 import { RequestAnalysis } from './domain/analyses/request-analysis.ts'
 import { startCollections } from './domain/collections/collections.ts'
 import { createConversations } from './domain/conversations/conversations.ts'
+import { LocalConversationCache } from './domain/conversations/local-conversation-cache.ts'
 import { SendMessage } from './domain/conversations/send-message.ts'
 import { startFacts } from './domain/facts/facts.ts'
 import { INTERVIEW_PROMPT_QUEUE } from './domain/interviews/enhance-interview.ts'
@@ -23,7 +24,7 @@ import { createFileMailer, createSmtpMailer } from './providers/mailer.ts'
 import { createRulesMemory } from './providers/rules/memory/extract-facts.ts'
 import { createStrava } from './providers/strava.ts'
 import { createWakatime } from './providers/wakatime.ts'
-import { ConversationCache } from './redis/conversation-cache.ts'
+import { RedisConversationCache } from './redis/conversation-cache.ts'
 import { HeldStream } from './redis/held-stream.ts'
 import type { Services } from './schema/context.ts'
 import type { SealingKeys } from './shared/sealing-keys.ts'
@@ -109,14 +110,13 @@ export async function startFeatures(
         })
   promptListener?.start()
   owners.defer(() => promptListener?.close())
+  const conversationCache = redis ? new RedisConversationCache(redis) : new LocalConversationCache()
   const conversations = await createConversations({
     db,
     transaction,
     dataDir: config.dataDir,
-    redis: redis && {
-      cache: new ConversationCache(redis),
-      heldStream: (identity, bounds) => new HeldStream(redis, identity, bounds),
-    },
+    cache: conversationCache,
+    heldStream: redis && ((identity, bounds) => new HeldStream(redis, identity, bounds)),
     clock,
     logger,
     metrics,
@@ -221,6 +221,7 @@ export async function startFeatures(
     runConsistencyCheck: new RunConsistencyCheck({
       db,
       transaction,
+      conversationCache,
       interviewDeadlineMs: config.interviewEnhanceDeadlineMs,
       eventsCommitted,
       now,

@@ -17,11 +17,37 @@ export interface CachedTail {
   messages: CachedMessage[]
 }
 
+/**
+ * The newest messages of conversations. Each tail carries its conversation's version, which only grows: what is older than
+ * what is cached is refused where it is kept, whoever comes in whatever order. A reader compares the version with the row's,
+ * so that what nobody has told this cache of costs a read and nothing else.
+ */
+export interface ConversationCache {
+  /** @returns undefined where nothing is cached. @throws where the cache does not answer. */
+  read(conversationId: string): Promise<CachedTail | undefined>
+  /**
+   * What led from one version to the next. Version 0 is the empty conversation.
+   * @returns `gap` where what is cached was not of the version before: it is not cached any more, and nor is this.
+   */
+  append(
+    conversationId: string,
+    versions: { before: number; after: number },
+    messages: readonly CachedMessage[],
+  ): Promise<'stored' | 'refused' | 'gap'>
+  /** All of a tail as it stood at a version. */
+  replace(conversationId: string, tail: CachedTail): Promise<'stored' | 'refused'>
+  invalidate(conversationId: string): Promise<void>
+  /** Conversations that are cached, in no order; at most so many. */
+  find(limit: number): Promise<string[]>
+}
+
 /** As many as the largest page of a list. */
 export const CACHED_MESSAGES = 100
 /** A tail with longer texts than this is not worth its memory. */
-const MAX_BYTES = 262_144
-const TTL_SECONDS = 3600
+export const MAX_TAIL_CHARACTERS = 262_144
+export const CACHE_TTL_SECONDS = 3600
+/** Keys that one step of a scan looks at. */
+const SCAN_COUNT = 1000
 /** The database answers in a fraction of it. */
 const READ_WITHIN_MS = 200
 
@@ -63,11 +89,8 @@ interface Scripts {
   readConversationTail(...values: (string | number)[]): Promise<[version: string | null, messages: string[]]>
 }
 
-/**
- * The newest messages of conversations. Each tail carries its conversation's version, which only grows: what is older than
- * what is cached is refused inside Redis, whoever comes in whatever order. A reader compares the version with the row's.
- */
-export class ConversationCache {
+/** One for all instances. */
+export class RedisConversationCache implements ConversationCache {
   readonly #redis: Redis & Scripts
   readonly #reads = new Resting(READ_WITHIN_MS)
 
@@ -78,7 +101,6 @@ export class ConversationCache {
     this.#redis = redis as Redis & Scripts
   }
 
-  /** @returns undefined where nothing is cached. @throws when Redis does not answer. */
   async read(conversationId: string): Promise<CachedTail | undefined> {
     const [version, messages] = await this.#reads.ask(() =>
       this.#redis.readConversationTail(...keysOf(conversationId)),
@@ -90,17 +112,13 @@ export class ConversationCache {
     }
   }
 
-  /**
-   * What led from one version to the next. Version 0 is the empty conversation.
-   * @returns `gap` where what is cached was not of the version before: it is not cached any more, and nor is this.
-   */
   async append(
     conversationId: string,
     versions: { before: number; after: number },
     messages: readonly CachedMessage[],
   ): Promise<'stored' | 'refused' | 'gap'> {
     const texts = messages.slice(-CACHED_MESSAGES).map(message => JSON.stringify(message))
-    if (sizeOf(texts) > MAX_BYTES) {
+    if (sizeOf(texts) > MAX_TAIL_CHARACTERS) {
       await this.invalidate(conversationId)
       return 'gap'
     }
@@ -109,22 +127,43 @@ export class ConversationCache {
       versions.before,
       versions.after,
       CACHED_MESSAGES,
-      TTL_SECONDS,
+      CACHE_TTL_SECONDS,
       ...texts,
     )
   }
 
-  /** All of a tail as it stood at a version. */
   async replace(conversationId: string, { version, messages }: CachedTail): Promise<'stored' | 'refused'> {
     const texts = messages.slice(-CACHED_MESSAGES).map(message => JSON.stringify(message))
-    while (sizeOf(texts) > MAX_BYTES) texts.shift()
-    return this.#redis.replaceConversationTail(...keysOf(conversationId), version, TTL_SECONDS, ...texts)
+    while (sizeOf(texts) > MAX_TAIL_CHARACTERS) texts.shift()
+    return this.#redis.replaceConversationTail(
+      ...keysOf(conversationId),
+      version,
+      CACHE_TTL_SECONDS,
+      ...texts,
+    )
   }
 
   async invalidate(conversationId: string): Promise<void> {
     await this.#redis.del(...keysOf(conversationId))
   }
+
+  async find(limit: number): Promise<string[]> {
+    const ids = new Set<string>()
+    let cursor = '0'
+    do {
+      const [next, keys] = await this.#redis.scan(cursor, 'MATCH', VERSION_KEYS, 'COUNT', SCAN_COUNT)
+      for (const key of keys) {
+        const id = VERSION_KEY.exec(key)?.[1]
+        if (id !== undefined) ids.add(id)
+      }
+      cursor = next
+    } while (cursor !== '0' && ids.size < limit)
+    return [...ids].slice(0, limit)
+  }
 }
+
+const VERSION_KEYS = 'tributary:conversation:{*}:version'
+const VERSION_KEY = /^tributary:conversation:\{(.+)\}:version$/
 
 /** In one slot of a cluster. */
 function keysOf(conversationId: string): [version: string, messages: string] {

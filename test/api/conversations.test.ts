@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
 import { readAll, readConversation, SAVE_CONVERSATION, save, user } from '../support/conversation-client.ts'
 import { FakeGenerator } from '../support/fake-generator.ts'
 import { post } from '../support/graphql-client.ts'
@@ -84,6 +84,7 @@ describe('saving and reading', () => {
   test('the next call goes on where the last one ended, and replaces metadata only where it brings some', async () => {
     const token = await tokenOf('bruno')
     await save(at(0), token, { sessionId: 'b', messages: [user('1'), user('2')], metadata: { a: 1 } })
+    const before = await readConversation(at(0), token, 'b')
     expect(await save(at(1), token, { sessionId: 'b', messages: [user('3')] })).toMatchObject({
       messagesSaved: 1,
       conversation: { messageCount: 3, metadata: { a: 1 } },
@@ -93,6 +94,9 @@ describe('saving and reading', () => {
     ).toMatchObject({
       conversation: { messageCount: 4, metadata: { b: 2 } },
     })
+    const after = await readConversation(at(0), token, 'b')
+    expect(after?.createdAt).toBe(before?.createdAt)
+    expect(Date.parse(after?.updatedAt ?? '')).toBeGreaterThan(Date.parse(before?.updatedAt ?? ''))
     expect((await readAll(at(0), token, 'b')).map(({ seq, content }) => `${seq}:${content}`)).toEqual([
       '1:1',
       '2:2',
@@ -105,9 +109,10 @@ describe('saving and reading', () => {
     const token = await tokenOf('carla')
     const twice = { sessionId: 'c', messages: [user('first', 'x'), user('again', 'x'), user('other', 'y')] }
     expect(await save(at(0), token, twice)).toMatchObject({ messagesSaved: 2 })
-    expect(await save(at(1), token, twice)).toMatchObject({
+    // A call that brings nothing new changes nothing, its metadata neither.
+    expect(await save(at(1), token, { ...twice, metadata: { late: true } })).toMatchObject({
       messagesSaved: 0,
-      conversation: { messageCount: 2 },
+      conversation: { messageCount: 2, metadata: {} },
     })
     expect(
       await save(at(2), token, { sessionId: 'c', messages: [user('third', 'z'), user('first', 'x')] }),
@@ -192,28 +197,6 @@ describe('the cache', () => {
     expect((await readAll(at(2), token, 'g')).map(({ content }) => content)).toEqual(['one', 'two', 'three'])
   })
 
-  test('refuses a write that is older than what it has', async () => {
-    const { ConversationCache } = await import('../../src/redis/conversation-cache.ts')
-    const cache = new ConversationCache(redis)
-    const message = (seq: number) => ({
-      id: `${seq}`,
-      seq,
-      role: 'USER',
-      content: `${seq}`,
-      createdAt: '2026-01-01T00:00:00.000Z',
-    })
-    const id = 'version-guard'
-    expect(await cache.append(id, { before: 0, after: 1 }, [message(1)])).toBe('stored')
-    expect(await cache.append(id, { before: 1, after: 2 }, [message(2)])).toBe('stored')
-    expect(await cache.append(id, { before: 0, after: 1 }, [message(1)])).toBe('refused')
-    expect(await cache.replace(id, { version: 1, messages: [message(1)] })).toBe('refused')
-    expect((await cache.read(id))?.messages.map(({ seq }) => seq)).toEqual([1, 2])
-    // What would leave a gap takes away what is there: absent is right, a hole is not.
-    expect(await cache.append(id, { before: 4, after: 5 }, [message(5)])).toBe('gap')
-    expect(await cache.read(id)).toBeUndefined()
-    expect(await cache.replace(id, { version: 5, messages: [message(4), message(5)] })).toBe('stored')
-  })
-
   test('that was emptied is written again by the next save, whole', async () => {
     const token = await tokenOf('ilaria')
     await save(at(0), token, { sessionId: 'i', messages: [user('one'), user('two')] })
@@ -242,6 +225,37 @@ describe('the cache', () => {
     )
     expect(counted).toMatch(/cache_db_consistency_errors_total [1-9]/)
     await until(async () => (await cached(id))?.messages.length === 2, { what: 'the cache to be mended' })
+  })
+})
+
+describe('instances without Redis', () => {
+  test('each serve what they have saved themselves from their own memory, and never what another has outdated', async () => {
+    const alone = await Promise.all(
+      [1, 2].map(() => startTestGateway({ databaseUrl: database.url, generator: new FakeGenerator() })),
+    )
+    onTestFinished(async () => {
+      await Promise.all(alone.map(gateway => gateway.close()))
+    })
+    const [a = '', b = ''] = alone.map(({ url }) => url)
+    const token = await tokenOf('lonely')
+    const contents = async (url: string) => (await readAll(url, token, 'l')).map(({ content }) => content)
+    await save(a, token, { sessionId: 'l', messages: [user('1'), user('2')] })
+    const rewrite = (content: string) =>
+      database.query(
+        "UPDATE messages SET content = $1 WHERE seq = 1 AND conversation_id = (SELECT id FROM conversations WHERE session_id = 'l')",
+        [content],
+      )
+    // What only the database says shows where a page comes from.
+    await rewrite('changed')
+    expect(await contents(a)).toEqual(['1', '2'])
+    expect(await contents(b)).toEqual(['changed', '2'])
+    await rewrite('1')
+    for (let round = 3; round <= 20; round++) {
+      await save(round % 2 ? a : b, token, { sessionId: 'l', messages: [user(`${round}`)] })
+      const whole = Array.from({ length: round }, (_, index) => `${index + 1}`)
+      expect((await contents(a)).slice(1)).toEqual(whole.slice(1))
+      expect((await contents(b)).slice(1)).toEqual(whole.slice(1))
+    }
   })
 })
 

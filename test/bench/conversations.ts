@@ -8,10 +8,12 @@ import { createLocks } from '../../src/coordination/locks.ts'
 import { createDatabaseClient } from '../../src/database/client.ts'
 import { findConversationBySession } from '../../src/database/conversations.ts'
 import { lockMemory } from '../../src/database/memory-facts.ts'
+import { findMessagePage } from '../../src/database/messages.ts'
 import { createRunTransaction } from '../../src/database/transaction.ts'
 import { type Conversations, createConversations } from '../../src/domain/conversations/conversations.ts'
+import { LocalConversationCache } from '../../src/domain/conversations/local-conversation-cache.ts'
 import { saveConversation } from '../../src/domain/conversations/save-conversation.ts'
-import { ConversationCache } from '../../src/redis/conversation-cache.ts'
+import { RedisConversationCache } from '../../src/redis/conversation-cache.ts'
 import { HeldStream } from '../../src/redis/held-stream.ts'
 import { systemClock } from '../../src/shared/clock.ts'
 import { createLogger } from '../../src/shared/logger.ts'
@@ -56,12 +58,8 @@ const conversationsWith = (withRedis: boolean): Promise<Conversations> =>
     db: client,
     transaction,
     dataDir,
-    redis: withRedis
-      ? {
-          cache: new ConversationCache(redis),
-          heldStream: (identity, bounds) => new HeldStream(redis, identity, bounds),
-        }
-      : undefined,
+    cache: withRedis ? new RedisConversationCache(redis) : new LocalConversationCache(),
+    heldStream: withRedis ? (identity, bounds) => new HeldStream(redis, identity, bounds) : undefined,
     clock: systemClock,
     logger,
     metrics: createMetrics(),
@@ -173,15 +171,22 @@ if (!conversation) throw new Error('no conversation to read')
 const after = conversation.messageCount - 50
 // Written to the cache by the first read, where it is not there yet.
 await cached.recent.page(conversation, after, 50)
+await plain.recent.page(conversation, after, 50)
 await new Promise(resolve => setTimeout(resolve, 500))
 console.table([
   {
-    'newest 50 messages': 'from the cache',
+    'newest 50 messages': 'from the cache in Redis',
     ...(await timeEach(READS, () => cached.recent.page(conversation, after, 50))),
   },
   {
-    'newest 50 messages': 'from the database',
+    'newest 50 messages': 'from the cache of the process',
     ...(await timeEach(READS, () => plain.recent.page(conversation, after, 50))),
+  },
+  {
+    'newest 50 messages': 'from the database',
+    ...(await timeEach(READS, () =>
+      findMessagePage(client, conversation.id, { afterSeq: after, limit: 50 }),
+    )),
   },
 ])
 

@@ -21,9 +21,9 @@ export interface ConversationsOptions {
   db: DatabaseClient
   transaction: RunTransaction
   dataDir: string
-  redis:
-    | { cache: ConversationCache; heldStream: (databaseIdentity: string, bounds: HeldBounds) => HeldStream }
-    | undefined
+  cache: ConversationCache
+  /** Undefined without Redis. */
+  heldStream: ((databaseIdentity: string, bounds: HeldBounds) => HeldStream) | undefined
   clock: Clock
   logger: Logger
   metrics: Metrics
@@ -37,13 +37,13 @@ export interface Conversations {
 
 /** Puts the parts together, and takes over what a process before this one has held. */
 export async function createConversations(options: ConversationsOptions): Promise<Conversations> {
-  const { db, transaction, redis, clock, logger, metrics } = options
-  const recent = new RecentMessages({ db, cache: redis?.cache, clock, logger, metrics })
+  const { db, transaction, cache, clock, logger, metrics } = options
+  const recent = new RecentMessages({ db, cache, clock, logger, metrics })
   const identity = await findDatabaseIdentity(db)
   const holding = new Holding({
     // What is held is for one database, and several may have their gateways here.
     journal: new HeldJournal(join(options.dataDir, 'held', identity.replaceAll(/[^\w-]/g, '_'))),
-    stream: redis?.heldStream(identity, HELD_BOUNDS),
+    stream: options.heldStream?.(identity, HELD_BOUNDS),
     bounds: HELD_BOUNDS,
     save: (_key, payloads) => writer.saveHeld(payloads),
     // Data that PostgreSQL refuses now it refuses always.

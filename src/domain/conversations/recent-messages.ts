@@ -13,8 +13,7 @@ import type { Metrics } from '../../shared/metrics.ts'
 
 export interface RecentMessagesOptions {
   db: Queryable
-  /** Undefined without Redis: every read is the database's. */
-  cache: ConversationCache | undefined
+  cache: ConversationCache
   clock: Clock
   logger: Logger
   metrics: Metrics
@@ -56,7 +55,6 @@ export class RecentMessages {
     messages: readonly FreshMessage[],
   ): void {
     const { cache } = this.#options
-    if (!cache) return
     const { id, userId, version } = conversation
     const cached = messages.map(message => ({
       id: message.id,
@@ -102,7 +100,7 @@ export class RecentMessages {
   ): Promise<MessageRow[] | undefined> {
     const { cache } = this.#options
     // A page before the tail cannot come from it.
-    if (!cache || messageCount === 0 || afterSeq < messageCount - CACHED_MESSAGES) return undefined
+    if (messageCount === 0 || afterSeq < messageCount - CACHED_MESSAGES) return undefined
     const tail = await cache.read(id).catch(() => undefined)
     if (!tail || tail.version < version) {
       this.#repairSoon(id, userId)
@@ -125,7 +123,7 @@ export class RecentMessages {
     const { cache, metrics, logger } = this.#options
     metrics.cacheConsistencyErrors.inc()
     logger.warn({ err: error, conversation: conversationId }, 'the cache of a conversation was not written')
-    cache?.invalidate(conversationId).catch(() => {})
+    cache.invalidate(conversationId).catch(() => {})
     this.#repairSoon(conversationId, userId)
   }
 
@@ -148,7 +146,7 @@ export class RecentMessages {
         try {
           const tail = await readConversationTail(db, { conversationId, userId }, CACHED_MESSAGES)
           if (!tail) continue
-          await cache?.replace(conversationId, {
+          await cache.replace(conversationId, {
             version: tail.version,
             messages: tail.messages.map(cachedOf),
           })
