@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Queryable } from './client.ts'
 
 /** What a check of the stored data finds: how many, and the ids of some, the same at each look. */
@@ -60,6 +61,23 @@ export const findFactCountMismatches = finding(
    WHERE f.source_count <> (SELECT count(*) FROM fact_sources s WHERE s.fact_id = f.id)`,
 )
 
+const MESSAGES_OF = `
+  FROM conversations c LEFT JOIN (
+    SELECT conversation_id, count(*)::int AS messages, min(seq) AS first, max(seq) AS last FROM messages GROUP BY conversation_id
+  ) m ON m.conversation_id = c.id`
+
+/** Conversations whose messages are not numbered 1, 2, 3, … without a gap. */
+export const findMessageGaps = finding(
+  'consistency-message-gaps',
+  `SELECT c.id::text AS id ${MESSAGES_OF} WHERE m.first <> 1 OR m.last <> m.messages`,
+)
+
+/** Conversations whose count is not the number of their last message: the next one would get a number that is taken, or leave a gap. */
+export const findMessageCountMismatches = finding(
+  'consistency-message-count-mismatches',
+  `SELECT c.id::text AS id ${MESSAGES_OF} WHERE c.message_count <> coalesce(m.last, 0)`,
+)
+
 const REPAIR_TRACKING = {
   name: 'consistency-repair-tracking',
   text: `
@@ -95,4 +113,67 @@ const RECOUNT_FACTS = {
 export async function recountFacts(db: Queryable, ids: readonly string[]): Promise<number> {
   await db.query(LOCK_FACTS, [JSON.stringify(ids)])
   return (await db.query(RECOUNT_FACTS, [JSON.stringify(ids)])).length
+}
+
+const LOCK_CONVERSATIONS = {
+  name: 'consistency-lock-conversations',
+  text: `
+    SELECT id FROM conversations WHERE id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))
+    ORDER BY user_id, session_id FOR UPDATE`,
+}
+const RECOUNT_MESSAGES = {
+  name: 'consistency-recount-messages',
+  text: `
+    UPDATE conversations c SET message_count = s.last, version = c.version + 1
+    FROM (SELECT id, coalesce((SELECT max(seq) FROM messages WHERE conversation_id = conversations.id), 0) AS last
+      FROM conversations WHERE id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))) AS s
+    WHERE c.id = s.id AND c.message_count <> s.last
+    RETURNING 1`,
+}
+/**
+ * Makes the count of these conversations the number of their last message, under the conversations' locks; what is cached of
+ * them serves nobody any more. @returns how many were wrong.
+ */
+export async function recountMessages(db: Queryable, ids: readonly string[]): Promise<number> {
+  await db.query(LOCK_CONVERSATIONS, [JSON.stringify(ids)])
+  return (await db.query(RECOUNT_MESSAGES, [JSON.stringify(ids)])).length
+}
+
+/** The newest messages of a conversation as somebody has copied them. */
+export interface CopiedTail {
+  id: string
+  version: number
+  messages: number
+  /** As `digestOf` gives it. */
+  digest: string
+}
+
+const FIND_WRONG_TAILS = {
+  name: 'consistency-wrong-tails',
+  text: `
+    SELECT t.id FROM jsonb_to_recordset($1::jsonb) AS t (id text, version int, messages int, digest text)
+    LEFT JOIN conversations c ON c.id::text = t.id
+    WHERE c.id IS NULL OR t.version > c.version OR t.version = c.version AND t.digest IS DISTINCT FROM (
+      SELECT md5(coalesce(string_agg(concat_ws(' ', n.id, n.seq, n.role, md5(n.content)), E'\\n' ORDER BY n.seq), ''))
+      FROM (SELECT * FROM messages m WHERE m.conversation_id = c.id ORDER BY m.seq DESC LIMIT t.messages) AS n)
+    ORDER BY t.id`,
+}
+/**
+ * Those copies that say something else than the database at the same version, are ahead of it, or of no conversation. One that is
+ * behind is no fault: it serves nobody. They must have been read before this is asked.
+ */
+export async function findWrongTails(db: Queryable, copies: readonly CopiedTail[]): Promise<string[]> {
+  return (await db.query<{ id: string }>(FIND_WRONG_TAILS, [JSON.stringify(copies)])).map(({ id }) => id)
+}
+
+/** Of messages, oldest first. */
+export function digestOf(
+  messages: readonly { id: string; seq: number; role: string; content: string }[],
+): string {
+  const lines = messages.map(({ id, seq, role, content }) => `${id} ${seq} ${role} ${md5(content)}`)
+  return md5(lines.join('\n'))
+}
+
+function md5(text: string): string {
+  return createHash('md5').update(text).digest('hex')
 }

@@ -3,17 +3,22 @@ import {
   type Finding,
   findFactCountMismatches,
   findHistoryGaps,
+  findMessageCountMismatches,
+  findMessageGaps,
   findMissingPrompts,
   findOrphanedPrompts,
   findTrackingMismatches,
   recountFacts,
+  recountMessages,
   repairTracking,
 } from '../../database/consistency.ts'
 import { changeInterviewStatus } from '../../database/interview-changes.ts'
 import { findPromptsByInterviewIds } from '../../database/interview-prompts.ts'
 import { countOverdueInterviews, lockInterviews, lockOverdueInterviews } from '../../database/interviews.ts'
 import type { RunTransaction, Transaction } from '../../database/transaction.ts'
+import type { ConversationCache } from '../../redis/conversation-cache.ts'
 import type { Metrics } from '../../shared/metrics.ts'
+import { findWrongCacheEntries } from './conversation-cache-check.ts'
 
 /** One thing that must never be, how to find it, and what can be done about it. */
 interface Check {
@@ -41,6 +46,7 @@ export interface ConsistencyReport {
 export interface RunConsistencyCheckOptions {
   db: Queryable
   transaction: RunTransaction
+  conversationCache: ConversationCache
   interviewDeadlineMs: number
   eventsCommitted: () => void
   now: () => Date
@@ -58,7 +64,12 @@ export class RunConsistencyCheck {
 
   constructor(options: RunConsistencyCheckOptions) {
     this.#options = options
-    this.#checks = interviewChecks(options).concat(trackingCheck(options), factCountCheck(options))
+    this.#checks = [
+      ...interviewChecks(options),
+      trackingCheck(options),
+      factCountCheck(options),
+      ...conversationChecks(options),
+    ]
   }
 
   async execute({ repair }: { repair: boolean }): Promise<ConsistencyReport> {
@@ -167,4 +178,28 @@ function factCountCheck({ db }: RunConsistencyCheckOptions): Check {
     find: limit => findFactCountMismatches(db, limit),
     repair: (transaction, ids) => recountFacts(transaction, ids),
   }
+}
+
+function conversationChecks({ db, conversationCache: cache }: RunConsistencyCheckOptions): Check[] {
+  return [
+    // What is missing was somebody's words: there is nothing to write it anew from.
+    { name: 'message_gap', find: limit => findMessageGaps(db, limit) },
+    {
+      name: 'message_count_mismatch',
+      find: limit => findMessageCountMismatches(db, limit),
+      repair: (transaction, ids) => recountMessages(transaction, ids),
+    },
+    {
+      name: 'cache_mismatch',
+      async find(limit) {
+        const ids = await findWrongCacheEntries(db, cache)
+        return { count: ids.length, ids: ids.slice(0, limit) }
+      },
+      // Absent is always right: the next reader writes it anew.
+      async repair(_transaction, ids) {
+        for (const id of ids) await cache.invalidate(id)
+        return ids.length
+      },
+    },
+  ]
 }
