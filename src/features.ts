@@ -160,6 +160,7 @@ export async function startFeatures(
           db,
           transaction,
           jobs,
+          changes: coordination.changes,
           mailer: config.mailUrl
             ? createSmtpMailer(config.mailUrl)
             : createFileMailer(join(config.dataDir, 'mail')),
@@ -235,6 +236,7 @@ export async function startFeatures(
     sealingKeys,
     syncAccount: accounts.syncAccount,
     signIn,
+    sessionWatch: signIn?.sessionWatch,
     facts,
     ingestDocuments: collections.ingestDocuments,
     searchCollection: collections.searchCollection,

@@ -1,8 +1,13 @@
+import { CHANGE_CHANNEL } from './changes.ts'
 import type { Queryable } from './client.ts'
 import { OWN_ISSUER, USER_COLUMNS, type UserRow } from './users.ts'
 
 /** A session lives so long after its last refresh. */
 const LIFE = "interval '30 days'"
+
+/** Of CHANGE_CHANNEL: a session has ended. */
+export const SESSION_TOPIC = 'session'
+const TELL = `pg_notify('${CHANGE_CHANNEL}', '${SESSION_TOPIC}:' || id)::text`
 
 const START = {
   name: 'sessions-start',
@@ -66,7 +71,7 @@ const END = {
   text: `
     UPDATE sessions SET ended_at = clock_timestamp(), end_reason = $2::text
     WHERE id = $1::uuid AND ended_at IS NULL AND ($3::uuid IS NULL OR user_id = $3::uuid)
-    RETURNING 1`,
+    RETURNING ${TELL}`,
 }
 /** @param ofUser where given, nobody else's. @returns whether it lived. */
 export async function endSession(
@@ -82,7 +87,8 @@ const END_ALL = {
   name: 'sessions-end-all',
   text: `
     UPDATE sessions SET ended_at = clock_timestamp(), end_reason = $2::text
-    WHERE id IN (SELECT id FROM sessions WHERE user_id = $1::uuid AND ended_at IS NULL ORDER BY id FOR UPDATE)`,
+    WHERE id IN (SELECT id FROM sessions WHERE user_id = $1::uuid AND ended_at IS NULL ORDER BY id FOR UPDATE)
+    RETURNING ${TELL}`,
 }
 export async function endAllSessions(db: Queryable, userId: string, reason: SessionEnd): Promise<void> {
   await db.query(END_ALL, [userId, reason])
@@ -103,6 +109,18 @@ export async function findSessionUser(
   subject: string,
 ): Promise<UserRow | undefined> {
   return (await db.query<UserRow>(FIND_USER, [sessionId, subject]))[0]
+}
+
+const FIND_LIVE = {
+  name: 'sessions-find-live',
+  text: `
+    SELECT id FROM sessions WHERE id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))
+      AND ended_at IS NULL AND expires_at > clock_timestamp()`,
+}
+/** @returns those of them that live. */
+export async function findLiveSessions(db: Queryable, sessionIds: readonly string[]): Promise<string[]> {
+  const rows = await db.query<{ id: string }>(FIND_LIVE, [JSON.stringify(sessionIds)])
+  return rows.map(({ id }) => id)
 }
 
 const CLEAR = {

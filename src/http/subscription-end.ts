@@ -32,20 +32,24 @@ export function endAfter(
 }
 
 /**
- * The results of a subscription until an instant, then a last one that says why nothing follows. The source is told to
+ * The results of a subscription until an instant, or until `endsEarly` calls, then a last one that says why nothing follows. The source is told to
  * end then, whatever it waits for.
+ * @param endsEarly may call once, at any time; what it returns is called when it need not any more
  */
 export function endAt(
   source: AsyncIterable<ExecutionResult>,
   endsAt: Date,
-  lastResult: () => ExecutionResult,
+  expired: () => ExecutionResult,
+  endsEarly: (end: (lastResult: () => ExecutionResult) => void) => () => void = () => () => {},
 ): AsyncIterableIterator<ExecutionResult> {
   const results = source[Symbol.asyncIterator]()
+  let lastResult = expired
   const done = { done: true, value: undefined } as const
   let state: 'open' | 'ending' | 'ended' = 'open'
   /** The consumer's `next()`, while it waits for the source. */
   let answer: ((result: IteratorResult<ExecutionResult>) => void) | undefined
   let timer: NodeJS.Timeout
+  let leave = () => {}
 
   const arm = () => {
     const leftMs = endsAt.getTime() - Date.now()
@@ -57,6 +61,8 @@ export function endAt(
   const end = () => {
     if (state !== 'open') return
     state = 'ending'
+    clearTimeout(timer)
+    leave()
     // It may wait for something that never comes; its answer is of no interest any more.
     void Promise.resolve(results.return?.()).catch(() => {})
     if (!answer) return
@@ -66,8 +72,13 @@ export function endAt(
   const close = () => {
     state = 'ended'
     clearTimeout(timer)
+    leave()
   }
   arm()
+  leave = endsEarly(why => {
+    if (state === 'open') lastResult = why
+    end()
+  })
 
   return {
     next() {

@@ -21,6 +21,7 @@ import type { UserMemory } from '../domain/memory/user-memory.ts'
 import type { RunConsistencyCheck } from '../domain/operations/run-consistency-check.ts'
 import type { GeneratePlan } from '../domain/plans/generate-plan.ts'
 import type { SignInParts } from '../domain/sign-in/parts.ts'
+import type { SessionWatch } from '../domain/sign-in/session-watch.ts'
 import type { Principal, Role, Viewer } from '../domain/users/resolve-user.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
@@ -49,6 +50,7 @@ export interface Services {
   readonly syncAccount: SyncAccount
   /** Undefined where tokens are signed by somebody else. */
   readonly signIn: SignInParts | undefined
+  readonly sessionWatch: SessionWatch | undefined
   readonly facts: Facts
   readonly ingestDocuments: IngestDocuments
   readonly searchCollection: SearchCollection

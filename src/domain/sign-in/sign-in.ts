@@ -1,8 +1,9 @@
+import type { ChangeWakes } from '../../coordination/change-wakes.ts'
 import type { Jobs } from '../../coordination/jobs.ts'
 import { clearAttempts } from '../../database/attempts.ts'
 import type { DatabaseClient } from '../../database/client.ts'
 import { clearEmailTokens } from '../../database/email-tokens.ts'
-import { clearSessions } from '../../database/sessions.ts'
+import { clearSessions, SESSION_TOPIC } from '../../database/sessions.ts'
 import type { RunTransaction } from '../../database/transaction.ts'
 import type { Mailer } from '../../providers/mailer.ts'
 import type { Clock } from '../../shared/clock.ts'
@@ -10,11 +11,13 @@ import type { Logger } from '../../shared/logger.ts'
 import { SIGN_IN_MAIL_QUEUE, type SignAccessToken, type SignInMailJob, type SignInParts } from './parts.ts'
 import { PasswordHashes } from './password-hashes.ts'
 import { sendSignInMail } from './send-sign-in-mail.ts'
+import { SessionWatch } from './session-watch.ts'
 
 export interface SignInOptions {
   db: DatabaseClient
   transaction: RunTransaction
   jobs: Jobs
+  changes: ChangeWakes
   mailer: Mailer
   signAccessToken: SignAccessToken
   clock: Clock
@@ -22,6 +25,7 @@ export interface SignInOptions {
 }
 
 export interface SignIn extends SignInParts {
+  readonly sessionWatch: SessionWatch
   close(): Promise<void>
 }
 
@@ -32,10 +36,12 @@ const CLEAR_EVERY_MS = 3_600_000
 
 /** Signing in, at work: its mails, and the clearing of what has expired. */
 export async function startSignIn(options: SignInOptions): Promise<SignIn> {
-  const { db, transaction, jobs, mailer, signAccessToken, clock, logger } = options
+  const { db, transaction, jobs, changes, mailer, signAccessToken, clock, logger } = options
   await jobs.work<SignInMailJob>(SIGN_IN_MAIL_QUEUE, job => sendSignInMail({ db, mailer }, job), {
     concurrency: MAILS_AT_ONCE,
   })
+  const sessionWatch = new SessionWatch({ db, clock, logger })
+  changes.listen(SESSION_TOPIC, sessionWatch)
   let cancelTimer = () => {}
   let clearing = Promise.resolve()
   const clearLater = () => {
@@ -52,7 +58,9 @@ export async function startSignIn(options: SignInOptions): Promise<SignIn> {
     jobs,
     passwords: new PasswordHashes(clock),
     signAccessToken,
+    sessionWatch,
     async close() {
+      sessionWatch.close()
       cancelTimer()
       await clearing
       // One that was set while we waited.

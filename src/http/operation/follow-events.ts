@@ -5,7 +5,7 @@ import { endAfter, endAt } from '../subscription-end.ts'
 
 /**
  * The events of a subscription as they go out: each masked and under its own id, until the token that it was opened with
- * ends. A source that breaks gives a last event that says so.
+ * ends, or its session. A source that breaks gives a last event that says so.
  */
 export function followEvents(
   source: AsyncIterable<ExecutionResult>,
@@ -21,7 +21,12 @@ export function followEvents(
   // A client that goes on behind an event that could not be made would never get it; one that comes again does.
   const isMissing = ({ data }: ExecutionResult) => context.eventId !== undefined && !data
   const whole = endAfter(source, isMissing)
-  const results = context.tokenExpiresAt ? endAt(whole, context.tokenExpiresAt, tokenExpired) : whole
+  const { tokenExpiresAt, principal, services } = context
+  const { sessionId } = principal ?? {}
+  const endsEarly = (end: (why: () => ExecutionResult) => void) =>
+    (sessionId !== undefined && services.sessionWatch?.watch(sessionId, () => end(sessionEnded))) ||
+    (() => {})
+  const results = tokenExpiresAt ? endAt(whole, tokenExpiresAt, tokenExpired, endsEarly) : whole
   let ended = false
   const end = () => {
     if (!ended) options.onEnd()
@@ -57,7 +62,9 @@ export function followEvents(
   }
 }
 
-function tokenExpired(): ExecutionResult {
-  const message = 'The token has expired: get a new one and subscribe again.'
+const tokenExpired = () => unauthenticated('The token has expired: get a new one and subscribe again.')
+const sessionEnded = () => unauthenticated('The session of this token has ended: log in.')
+
+function unauthenticated(message: string): ExecutionResult {
   return { errors: [new GraphQLError(message, { extensions: { code: 'UNAUTHENTICATED' } })] }
 }
