@@ -46,6 +46,14 @@ export async function giveAttemptBack(db: Queryable, addressKey: string, clientK
   await db.query(GIVE_BACK, [addressKey, clientKey])
 }
 
+const FORGET = {
+  name: 'attempts-forget',
+  text: 'DELETE FROM attempt_windows WHERE key = $1::text',
+}
+export async function forgetAttempts(db: Queryable, key: string): Promise<void> {
+  await db.query(FORGET, [key])
+}
+
 const CLEAR = {
   name: 'attempts-clear',
   text: 'DELETE FROM attempt_windows WHERE ends_at < clock_timestamp()',

@@ -14,7 +14,7 @@ const COLUMNS = {
 } as const
 const REQUIRED = [COLUMNS.id, COLUMNS.date] as const
 /** `Mar 4, 2020, 5:27:26 PM`, in UTC; newer exports put a narrow space before PM. */
-const DATE = /^[A-Z][a-z]{2} \d{1,2}, \d{4}, \d{1,2}:\d{2}:\d{2}\s[AP]M$/u
+const DATE = /^[A-Z][a-z]{2} (\d{1,2}), \d{4}, \d{1,2}:\d{2}:\d{2}\s[AP]M$/u
 
 /**
  * Reads `activities.csv` of Strava's bulk export, row by row.
@@ -90,8 +90,10 @@ function readRow(
   const id = text(COLUMNS.id)
   if (!/^\d{1,20}$/.test(id)) return unreadable(`${COLUMNS.id}: expected a number`)
   const date = text(COLUMNS.date)
-  const recordedAt = DATE.test(date) ? new Date(`${date.replaceAll(/\s/gu, ' ')} UTC`) : new Date(Number.NaN)
-  if (Number.isNaN(recordedAt.getTime()))
+  const [, day] = DATE.exec(date) ?? []
+  const recordedAt = new Date(day === undefined ? Number.NaN : `${date.replaceAll(/\s/gu, ' ')} UTC`)
+  // A 31st of February would be taken for the 3rd of March; no date at all is NaN, which is no day.
+  if (recordedAt.getUTCDate() !== Number(day))
     return unreadable(`${COLUMNS.date}: expected a date such as Mar 4, 2020, 5:27:26 PM`)
   const wrong: string[] = []
   const figure = (name: string) => {

@@ -84,7 +84,6 @@ builder.mutationField('updatePreferences', t =>
       )
       switch (outcome.type) {
         case 'updated':
-          context.loaders.preferencesByUser.clear(user.id)
           return { __typename: 'UpdatePreferencesPayload' as const, preferences: outcome.preferences }
         case 'invalid-input':
           return invalidInput(outcome.issues)

@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream'
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createDatabaseClient } from '../../src/database/client.ts'
 import { createRunTransaction } from '../../src/database/transaction.ts'
@@ -6,11 +7,13 @@ import { openTokens } from '../../src/domain/accounts/account-tokens.ts'
 import { rotateKey } from '../../src/domain/accounts/rotate-key.ts'
 import { createLogger } from '../../src/shared/logger.ts'
 import { createMetrics } from '../../src/shared/metrics.ts'
-import { SealingKeys } from '../../src/shared/sealing-keys.ts'
+import { type Sealed, SealingKeys } from '../../src/shared/sealing-keys.ts'
 import { FakeGenerator } from '../support/fake-generator.ts'
+import { Gate } from '../support/gate.ts'
 import { post } from '../support/graphql-client.ts'
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
 import { startTestGateway, TEST_KEY, type TestGateway, tokenOf } from '../support/test-gateway.ts'
+import { until } from '../support/until.ts'
 
 let database: TestDatabase
 let gateways: TestGateway[]
@@ -218,6 +221,66 @@ describe('the rotation of the key', () => {
         accessToken: 'an-access-token',
       })
     } finally {
+      await client.close()
+    }
+  })
+
+  test('keeps what is stored while it has a row, and passes over one that somebody holds', async () => {
+    const metrics = createMetrics()
+    const logger = createLogger({ level: 'silent', format: 'json' })
+    const client = createDatabaseClient({
+      url: database.url,
+      poolSize: 3,
+      lockTimeoutMs: 1000,
+      logger,
+      metrics,
+    })
+    const holder = new pg.Client(database.url)
+    await holder.connect()
+    try {
+      const transaction = createRunTransaction(client, { logger, metrics })
+      await database.query('DELETE FROM connected_accounts')
+      await Promise.all(['kept', 'held'].map(async name => connect(await tokenOf(name))))
+      const { userId } = await stored('held')
+      await holder.query('BEGIN')
+      await holder.query('SELECT 1 FROM connected_accounts WHERE user_id = $1 FOR UPDATE', [userId])
+      // Waits with the tokens that it has read.
+      const gate = new Gate()
+      const real = await keysOf(newKey(), TEST_KEY)
+      const keys = {
+        keyId: real.keyId,
+        seal: (secret: string, as: string) => real.seal(secret, as),
+        open: async (sealed: Sealed, as: string) => {
+          await gate.pass()
+          return real.open(sealed, as)
+        },
+      } as SealingKeys
+      const rotating = rotateKey({ db: client, transaction, keys })
+      await gate.arrived(1)
+      let isStored = false
+      const storing = connect(await tokenOf('kept'), {
+        accessToken: 'a newer one',
+        expiresAt: '2027-02-01T00:00:00.000Z',
+      }).then(() => {
+        isStored = true
+      })
+      const waits = () =>
+        database.query(
+          "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%INTO connected_accounts%'",
+        )
+      await until(async () => isStored || (await waits()).length === 1, { what: 'the newer tokens to come' })
+      gate.open()
+      const { resealed, left } = await rotating
+      expect(resealed).toBeGreaterThanOrEqual(1)
+      // The one that is held, and perhaps the one that came meanwhile.
+      expect(left).toBeGreaterThanOrEqual(1)
+      await storing
+      const row = await stored('kept')
+      expect(await openTokens(real, { ...row, provider: 'STRAVA' }, row)).toMatchObject({
+        accessToken: 'a newer one',
+      })
+    } finally {
+      await holder.end()
       await client.close()
     }
   })

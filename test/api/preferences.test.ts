@@ -157,6 +157,13 @@ describe('writers at the same moment', () => {
     }
   })
 
+  test('that lose leave nothing: who has said nothing still has the defaults', async () => {
+    const token = await newUser()
+    const before = await read(token)
+    expect((await update(token, { calorieGoal: 1000, expectedVersion: 1 })).currentVersion).toBe(0)
+    expect(await read(token)).toEqual(before)
+  })
+
   test('of different fields without an expectedVersion are all kept, also where there was no row', async () => {
     const token = await newUser()
     const changes = [

@@ -64,10 +64,31 @@ describe('attempts to log in', () => {
     )
     expect(count(outcomes, 'CredentialsRejectedError')).toBe(10)
     expect(count(outcomes, 'RATE_LIMITED')).toBe(30)
+    const [windows] = await database.query<{ ends: string }>(
+      'SELECT max(ends_at)::text AS ends FROM attempt_windows',
+    )
     expect(await login(urls[1] ?? '', 'anna@example.com')).toBe('RATE_LIMITED')
+    // Whoever goes on does not wait for longer by it.
+    expect(await database.query('SELECT max(ends_at)::text AS ends FROM attempt_windows')).toEqual([windows])
     expect(await login(urls[1] ?? '', 'ben@example.com')).toBe('LoginPayload')
     await database.query("UPDATE attempt_windows SET ends_at = now() - interval '1 s'")
+    const next = await Promise.all(
+      Array.from({ length: 14 }, (_, n) => login(urls[n % 2] ?? '', 'anna@example.com', 'wrong password')),
+    )
+    expect(count(next, 'CredentialsRejectedError')).toBe(10)
+    await database.query("UPDATE attempt_windows SET ends_at = now() - interval '1 s'")
     expect(await login(urls[1] ?? '', 'anna@example.com')).toBe('LoginPayload')
+  })
+
+  test('do not keep out who resets the password', async () => {
+    const [url = ''] = await start(1)
+    await register(url, 'anna@example.com')
+    for (let n = 0; n < 11; n++) await login(url, 'anna@example.com', 'a guess')
+    expect(await login(url, 'anna@example.com')).toBe('RATE_LIMITED')
+    await signIn(url, 'requestPasswordReset', { email: 'anna@example.com' })
+    const token = await mailedToken(dataDir, 'anna@example.com', 2)
+    await signIn(url, 'resetPassword', { input: { token, newPassword: 'a new password' } })
+    expect(await login(url, 'anna@example.com', 'a new password')).toBe('LoginPayload')
   })
 
   test('that succeed begin anew: who mistypes nine times and then does not is not held back', async () => {
@@ -78,6 +99,16 @@ describe('attempts to log in', () => {
         expect(await login(url, 'anna@example.com', 'typo')).toBe('CredentialsRejectedError')
       expect(await login(url, 'anna@example.com')).toBe('LoginPayload')
     }
+  })
+
+  test('that succeed do not use up their client’s, which those who share it would miss', async () => {
+    const [url = ''] = await start(1)
+    await register(url, 'anna@example.com')
+    const used = () =>
+      database.query<{ count: number }>("SELECT count FROM attempt_windows WHERE key LIKE 'login client %'")
+    await login(url, 'anna@example.com', 'typo')
+    for (let n = 0; n < 3; n++) await login(url, 'anna@example.com')
+    expect(await used()).toEqual([{ count: 1 }])
   })
 
   test('of one client are 300, whatever addresses it tries; another client is not held back by it', async () => {

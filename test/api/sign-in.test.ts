@@ -320,12 +320,17 @@ describe('resetting a password', () => {
     const token = await mailedToken(dataDir, email, 2)
     expect(await signIn(here, 'verifyEmail', { token })).toMatchObject({ code: 'TOKEN_REJECTED' })
     expect(await reset(token.slice(1), PASSWORD)).toMatchObject({ code: 'TOKEN_REJECTED' })
+    await signIn(here, 'requestPasswordReset', { email: other })
+    const others = await mailedToken(dataDir, other, 2)
     await reset(token, 'the password of one')
     expect((await login(other)).session).toBeDefined()
+    expect((await reset(others, 'the password of the other')).user).toMatchObject({ email: other })
+    expect((await login(other, 'the password of the other')).session).toBeDefined()
     await request(email)
     const late = await mailedToken(dataDir, email, 3)
     await database.query('UPDATE email_tokens SET expires_at = now()')
     expect(await reset(late, PASSWORD)).toMatchObject({ code: 'TOKEN_REJECTED' })
+    expect(await signIn(here, 'verifyEmail', { token: verifying })).toMatchObject({ code: 'TOKEN_REJECTED' })
   })
 
   test('is answered alike for an address that nobody has, which gets no mail', async () => {

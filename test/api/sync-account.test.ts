@@ -114,6 +114,11 @@ async function waitsForLock(text: string) {
 describe('a sync', () => {
   test('stores stats and activities, each once, however often it runs', async () => {
     await start(1)
+    await connect({}, await tokenOf('somebody-else'))
+    await database.query(
+      `INSERT INTO provider_stats (user_id, provider, stats_type, data, updated_at)
+       SELECT user_id, 'STRAVA', 'theirs', '{}', now() FROM connected_accounts`,
+    )
     await connect()
     const first = await sync()
     expect(first).toMatchObject({
@@ -288,6 +293,8 @@ describe('an expired access token', () => {
     await Promise.all([sync(0), sync(1), sync(0)])
     expect(providers.calls).toHaveLength(calls)
     await connect()
+    // Whatever is said of their end: the ones before do not work.
+    await connect({ expiresAt: '2025-01-01T00:00:00.000Z' })
     expect(await sync(1)).toMatchObject({ __typename: 'SyncAccountPayload', newDataPoints: 11 })
   })
 
@@ -427,6 +434,22 @@ describe('a provider that', () => {
     expect(providers.calls).toHaveLength(calls)
     await endPauses()
     expect(await sync()).toMatchObject({ __typename: 'SyncAccountPayload', newDataPoints: 11 })
+  })
+
+  test('is away for an athlete is left alone for as long as it wants, and asked for another one at once', async () => {
+    await start()
+    await connect()
+    providers.refusals.push({ status: 503, headers: { 'retry-after': '3600' } })
+    const { retryAt } = await sync()
+    await connect({ accessToken: providers.accessToken, expiresAt: '2027-01-01T00:00:00.000Z' })
+    // It is looked at by the schedule again, which may not ask either.
+    expect(await database.query('SELECT 1 FROM connected_accounts WHERE sync_after <= now()')).toHaveLength(1)
+    const calls = providers.calls.length
+    expect((await sync(1)).retryAt).toBe(retryAt)
+    expect(providers.calls).toHaveLength(calls)
+    await connect({ athleteId: '815' })
+    await sync(1)
+    expect(providers.count('/strava/athletes/815')).toBe(1)
   })
 
   test('asks for a pause gets it from every account, the schedule too: it counts the requests of them all', async () => {

@@ -99,6 +99,12 @@ describe('an export of Strava', () => {
       row(2).replace('Mar 4', '4. März'),
       row(3, 'Ride', 'far'),
       '4,too few',
+      row(6, 'Ride', '"12,3"'),
+      row(7, 'Ride', '-5'),
+      row(8, 'Ride', '1e3'),
+      row(9, 'Ride', '0x10'),
+      row(10).replace('Mar 4, 2020', '04.03.2020'),
+      row(11).replace('Mar 4', 'Feb 31'),
       row(5),
     ].join('\n')
     const { code, lines } = await runImport('strava', text)
@@ -109,7 +115,13 @@ describe('an export of Strava', () => {
       'line 5: Activity Date: expected a date such as Mar 4, 2020, 5:27:26 PM',
       'line 6: Distance: expected a number',
       'line 7: expected 9 columns, got 2',
-      '4 could not be read.',
+      'line 8: Distance: expected a number',
+      'line 9: Distance: expected a number',
+      'line 10: Distance: expected a number',
+      'line 11: Distance: expected a number',
+      'line 12: Activity Date: expected a date such as Mar 4, 2020, 5:27:26 PM',
+      'line 13: Activity Date: expected a date such as Mar 4, 2020, 5:27:26 PM',
+      '10 could not be read.',
     ])
   })
 

@@ -25,9 +25,13 @@ export interface Limits {
   client: AttemptLimit
 }
 
+export function loginAddressKey(emailKey: string): string {
+  return key('login address', emailKey)
+}
+
 export function loginLimits(emailKey: string, client: string): Limits {
   return {
-    address: { key: key('login address', emailKey), ...LOGIN.address },
+    address: { key: loginAddressKey(emailKey), ...LOGIN.address },
     client: { key: key('login client', client), ...LOGIN.client },
   }
 }

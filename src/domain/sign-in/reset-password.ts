@@ -1,11 +1,13 @@
+import { forgetAttempts } from '../../database/attempts.ts'
 import { markEmailVerified, setPassword } from '../../database/credentials.ts'
 import { consumeEmailToken, isEmailTokenLive, voidEmailTokens } from '../../database/email-tokens.ts'
 import { endAllSessions } from '../../database/sessions.ts'
 import type { UserRow } from '../../database/users.ts'
 import { type FieldIssue, fieldIssues } from '../field-issues.ts'
+import { loginAddressKey } from './attempt-limits.ts'
 import type { SignInParts } from './parts.ts'
 import { hashToken } from './secret-token.ts'
-import { passwordForm } from './sign-in-forms.ts'
+import { emailKey, passwordForm } from './sign-in-forms.ts'
 
 export type ResetPasswordOutcome =
   | { type: 'reset'; user: UserRow }
@@ -24,7 +26,7 @@ export async function resetPassword(
   // Rubbish is not worth a hash.
   if (!(await isEmailTokenLive(db, tokenHash, 'RESET_PASSWORD'))) return { type: 'token-rejected' }
   const passwordHash = await passwords.hash(form.data)
-  return transaction('reset-password', async transaction => {
+  const outcome = await transaction<ResetPasswordOutcome>('reset-password', async transaction => {
     const userId = await consumeEmailToken(transaction, tokenHash, 'RESET_PASSWORD')
     if (userId === undefined) return { type: 'token-rejected' }
     await setPassword(transaction, { userId, passwordHash })
@@ -34,4 +36,7 @@ export async function resetPassword(
     await endAllSessions(transaction, userId, 'password_reset')
     return { type: 'reset', user }
   })
+  // Whoever reads the mails of an address need not wait for those who guessed at its password, nor for their own guesses.
+  if (outcome.type === 'reset') await forgetAttempts(db, loginAddressKey(emailKey(outcome.user.email)))
+  return outcome
 }
