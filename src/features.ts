@@ -17,6 +17,7 @@ import { RunConsistencyCheck } from './domain/operations/run-consistency-check.t
 import { GeneratePlan } from './domain/plans/generate-plan.ts'
 import { SIGN_IN_MAIL_QUEUE } from './domain/sign-in/parts.ts'
 import { startSignIn } from './domain/sign-in/sign-in.ts'
+import { createResolveUser } from './domain/users/resolve-user.ts'
 import type { Foundation, FoundationOptions } from './foundation.ts'
 import { createSignAccessToken } from './http/token.ts'
 import type { Embedder } from './providers/embedder.ts'
@@ -27,6 +28,8 @@ import { createWakatime } from './providers/wakatime.ts'
 import { RedisConversationCache } from './redis/conversation-cache.ts'
 import { HeldStream } from './redis/held-stream.ts'
 import type { Services } from './schema/context.ts'
+import { loadersOver } from './schema/loaders.ts'
+import { createReads } from './schema/reads.ts'
 import type { SealingKeys } from './shared/sealing-keys.ts'
 import { PromptListener } from './streams/prompt-listener.ts'
 
@@ -210,6 +213,8 @@ export async function startFeatures(
   owners.defer(() => collections.close())
   const services: Services = {
     db,
+    resolveUser: createResolveUser({ db, metrics }),
+    createLoaders: loadersOver(createReads({ db, runOnce, metrics })),
     transaction,
     runOnce,
     runWatch,

@@ -1,3 +1,4 @@
+import { toArray } from './arrays.ts'
 import type { Queryable } from './client.ts'
 import type { StatsProvider } from './stats.ts'
 
@@ -29,11 +30,11 @@ const FIND_BY_USERS = {
   name: 'accounts-find-by-users',
   text: `
     SELECT ${COLUMNS} FROM connected_accounts
-    WHERE user_id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))
+    WHERE user_id = ANY ($1::uuid[])
     ORDER BY user_id, provider`,
 }
 export function findAccountsByUserIds(db: Queryable, userIds: readonly string[]): Promise<AccountRow[]> {
-  return db.query<AccountRow>(FIND_BY_USERS, [JSON.stringify(userIds)])
+  return db.query<AccountRow>(FIND_BY_USERS, [toArray(userIds)])
 }
 
 const CONNECT = {

@@ -1,8 +1,9 @@
 import type { Archetype } from '../shared/archetype.ts'
 import type { JsonValue } from '../shared/json.ts'
+import { listsByPlace, type Placed, rowsByPlace, toArray } from './arrays.ts'
 import type { Queryable, Value } from './client.ts'
 import type { AnalysisMode, InsightKind } from './generated/enums.ts'
-import type { KeysetPage } from './keyset.ts'
+import { type KeysetPage, pageOf, pageParameters } from './keyset.ts'
 
 export interface AnalysisRow {
   id: string
@@ -32,9 +33,13 @@ export interface InsightRow extends NewInsight {
   analysisId: string
 }
 
-const COLUMNS = `
-  id, user_id AS "userId", archetype, mode, trigger, date::text AS date, summary, result,
+/** What lists and most readers show of an analysis; the result is large. */
+export type AnalysisHead = Omit<AnalysisRow, 'result'>
+
+const HEAD = `
+  id, user_id AS "userId", archetype, mode, trigger, date::text AS date, summary,
   data_point_count AS "dataPointCount", data_revision AS "dataRevision", generation_id AS "generationId", created_at AS "createdAt"`
+const COLUMNS = `${HEAD}, result`
 
 export interface DecisionFacts {
   /** The database's clock at the read. */
@@ -164,57 +169,113 @@ export async function insertInsights(
 
 const FIND_BY_IDS = {
   name: 'analyses-find-by-ids',
-  text: `SELECT ${COLUMNS} FROM analyses WHERE id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))`,
+  text: `SELECT ${COLUMNS} FROM analyses WHERE id = ANY ($1::uuid[])`,
 }
 export function findAnalysesByIds(db: Queryable, ids: readonly string[]): Promise<AnalysisRow[]> {
-  return db.query<AnalysisRow>(FIND_BY_IDS, [JSON.stringify(ids)])
+  return db.query<AnalysisRow>(FIND_BY_IDS, [toArray(ids)])
 }
 
-const FIND_LATEST = {
-  name: 'analyses-find-latest',
+const FIND_HEADS_BY_IDS = {
+  name: 'analyses-find-heads-by-ids',
+  text: `SELECT ${HEAD} FROM analyses WHERE id = ANY ($1::uuid[])`,
+}
+export function findAnalysisHeadsByIds(db: Queryable, ids: readonly string[]): Promise<AnalysisHead[]> {
+  return db.query<AnalysisHead>(FIND_HEADS_BY_IDS, [toArray(ids)])
+}
+
+export interface OfArchetype {
+  userId: string
+  archetype: Archetype
+}
+
+const latest = (name: string, columns: string) => ({
+  name,
   text: `
-    SELECT ${COLUMNS} FROM analyses WHERE user_id = $1::uuid AND archetype = $2::"Archetype"
-    ORDER BY created_at DESC, id DESC LIMIT 1`,
+    SELECT k.place::int AS place, a.*
+    FROM unnest($1::uuid[], $2::"Archetype"[]) WITH ORDINALITY AS k (user_id, archetype, place)
+    CROSS JOIN LATERAL (
+      SELECT ${columns} FROM analyses WHERE user_id = k.user_id AND archetype = k.archetype
+      ORDER BY created_at DESC, id DESC LIMIT 1
+    ) a`,
+})
+const FIND_LATEST = latest('analyses-find-latest', COLUMNS)
+const FIND_LATEST_HEADS = latest('analyses-find-latest-heads', HEAD)
+const ofArchetype = (of: readonly OfArchetype[]) => [
+  toArray(of.map(({ userId }) => userId)),
+  toArray(of.map(({ archetype }) => archetype)),
+]
+export async function findLatestAnalyses(
+  db: Queryable,
+  of: readonly OfArchetype[],
+): Promise<(AnalysisRow | null)[]> {
+  return rowsByPlace(await db.query<AnalysisRow & Placed>(FIND_LATEST, ofArchetype(of)), of.length)
+}
+export async function findLatestAnalysisHeads(
+  db: Queryable,
+  of: readonly OfArchetype[],
+): Promise<(AnalysisHead | null)[]> {
+  return rowsByPlace(await db.query<AnalysisHead & Placed>(FIND_LATEST_HEADS, ofArchetype(of)), of.length)
 }
 export async function findLatestAnalysis(
   db: Queryable,
   userId: string,
   archetype: Archetype,
 ): Promise<AnalysisRow | undefined> {
-  return (await db.query<AnalysisRow>(FIND_LATEST, [userId, archetype]))[0]
+  return (await findLatestAnalyses(db, [{ userId, archetype }]))[0] ?? undefined
 }
 
-const page = (name: string, filter: string) => ({
-  name,
-  text: `
-    SELECT ${COLUMNS} FROM analyses
-    WHERE user_id = $1::uuid AND (created_at, id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-      ${filter}
-    ORDER BY created_at DESC, id DESC LIMIT $4::int`,
-})
-const PAGE = page('analyses-page', '')
-const PAGE_OF_ARCHETYPE = page('analyses-page-of-archetype', 'AND archetype = $5::"Archetype"')
-/** Newest first. */
-export function findAnalysisPage(
+export interface AnalysisPageKey {
+  userId: string
+  page: KeysetPage
+}
+const OF_ARCHETYPE = { types: ['"Archetype"'], condition: 'AND archetype = k.f5' }
+const PAGES = {
+  all: {
+    heads: { name: 'analyses-head-pages', text: pageOf('analyses', HEAD) },
+    whole: { name: 'analyses-pages', text: pageOf('analyses', COLUMNS) },
+  },
+  ofArchetype: {
+    heads: { name: 'analyses-head-pages-of-archetype', text: pageOf('analyses', HEAD, OF_ARCHETYPE) },
+    whole: { name: 'analyses-pages-of-archetype', text: pageOf('analyses', COLUMNS, OF_ARCHETYPE) },
+  },
+}
+/** A page for each key, newest first: of every archetype, and whole, with the results, or not. */
+export async function findAnalysisPages(
   db: Queryable,
-  userId: string,
-  archetype: Archetype | null,
-  { after, limit }: KeysetPage,
-): Promise<AnalysisRow[]> {
-  const values = [userId, after?.at ?? null, after?.id ?? null, limit]
-  return archetype === null ? db.query(PAGE, values) : db.query(PAGE_OF_ARCHETYPE, [...values, archetype])
+  keys: readonly AnalysisPageKey[],
+  rows: 'heads' | 'whole',
+): Promise<(AnalysisHead & { result?: JsonValue })[][]> {
+  const values = [toArray(keys.map(({ userId }) => userId)), ...pageParameters(keys.map(({ page }) => page))]
+  return listsByPlace(await db.query<AnalysisHead & Placed>(PAGES.all[rows], values), keys.length)
+}
+/** The same, of one archetype each, which has an index of its own. */
+export async function findAnalysisPagesOfArchetype(
+  db: Queryable,
+  keys: readonly (AnalysisPageKey & { archetype: Archetype })[],
+  rows: 'heads' | 'whole',
+): Promise<(AnalysisHead & { result?: JsonValue })[][]> {
+  const values = [
+    toArray(keys.map(({ userId }) => userId)),
+    ...pageParameters(keys.map(({ page }) => page)),
+    toArray(keys.map(({ archetype }) => archetype)),
+  ]
+  return listsByPlace(await db.query<AnalysisHead & Placed>(PAGES.ofArchetype[rows], values), keys.length)
 }
 
 const COUNT = {
   name: 'analyses-count',
-  text: 'SELECT count(*)::int AS count FROM analyses WHERE user_id = $1::uuid AND ($2::"Archetype" IS NULL OR archetype = $2::"Archetype")',
+  text: `
+    SELECT (SELECT count(*)::int FROM analyses a
+      WHERE a.user_id = k.user_id AND (k.archetype IS NULL OR a.archetype = k.archetype)) AS count
+    FROM unnest($1::uuid[], $2::"Archetype"[]) WITH ORDINALITY AS k (user_id, archetype, place) ORDER BY k.place`,
 }
+/** For each key, of one archetype or of all. */
 export async function countAnalyses(
   db: Queryable,
-  userId: string,
-  archetype: Archetype | null,
-): Promise<number> {
-  return (await db.query<{ count: number }>(COUNT, [userId, archetype]))[0]?.count ?? 0
+  of: readonly { userId: string; archetype: Archetype | null }[],
+): Promise<number[]> {
+  const values = [toArray(of.map(({ userId }) => userId)), toArray(of.map(({ archetype }) => archetype))]
+  return (await db.query<{ count: number }>(COUNT, values)).map(row => row.count)
 }
 
 const INSIGHT_COLUMNS = 'id, analysis_id AS "analysisId", kind, title, body, confidence'
@@ -222,13 +283,13 @@ const FIND_INSIGHTS = {
   name: 'insights-find-by-analysis-ids',
   text: `
     SELECT ${INSIGHT_COLUMNS} FROM insights
-    WHERE analysis_id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb)) ORDER BY analysis_id, position`,
+    WHERE analysis_id = ANY ($1::uuid[]) ORDER BY analysis_id, position`,
 }
 export function findInsightsByAnalysisIds(
   db: Queryable,
   analysisIds: readonly string[],
 ): Promise<InsightRow[]> {
-  return db.query<InsightRow>(FIND_INSIGHTS, [JSON.stringify(analysisIds)])
+  return db.query<InsightRow>(FIND_INSIGHTS, [toArray(analysisIds)])
 }
 
 const FIND_INSIGHTS_BY_IDS = {
@@ -236,11 +297,11 @@ const FIND_INSIGHTS_BY_IDS = {
   text: `
     SELECT i.id, i.analysis_id AS "analysisId", i.kind, i.title, i.body, i.confidence, a.user_id AS "userId"
     FROM insights i JOIN analyses a ON a.id = i.analysis_id
-    WHERE i.id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))`,
+    WHERE i.id = ANY ($1::uuid[])`,
 }
 export function findInsightsByIds(
   db: Queryable,
   ids: readonly string[],
 ): Promise<(InsightRow & { userId: string })[]> {
-  return db.query(FIND_INSIGHTS_BY_IDS, [JSON.stringify(ids)])
+  return db.query(FIND_INSIGHTS_BY_IDS, [toArray(ids)])
 }

@@ -1,7 +1,8 @@
 import type { JsonValue } from '../shared/json.ts'
+import { listsByPlace, type Placed, rowsByPlace, toArray } from './arrays.ts'
 import type { Queryable } from './client.ts'
 import type { MessageRole } from './generated/enums.ts'
-import type { KeysetPage } from './keyset.ts'
+import { type KeysetPage, pageOf, pageParameters } from './keyset.ts'
 
 export type { MessageRole }
 
@@ -17,9 +18,16 @@ export interface ConversationRow {
   updatedAt: Date
 }
 
-const COLUMNS = `
-  id, user_id AS "userId", session_id AS "sessionId", metadata, message_count AS "messageCount", version,
+/** What lists and most readers show of a conversation; its metadata may be large. */
+export type ConversationHead = Omit<ConversationRow, 'metadata'>
+/** With the metadata, or without. */
+export type ConversationColumns = 'heads' | 'whole'
+export type FoundConversation = ConversationHead & { metadata?: JsonValue }
+
+const HEAD = `
+  id, user_id AS "userId", session_id AS "sessionId", message_count AS "messageCount", version,
   created_at AS "createdAt", updated_at AS "updatedAt"`
+const COLUMNS = `${HEAD}, metadata`
 
 /** A conversation whose row the transaction holds. */
 export interface LockedConversation {
@@ -79,49 +87,81 @@ export async function lockConversation(
   return row
 }
 
+const byIds = (name: string, columns: string) => ({
+  name,
+  text: `SELECT ${columns} FROM conversations WHERE id = ANY ($1::uuid[])`,
+})
 const FIND_BY_IDS = {
-  name: 'conversations-find-by-ids',
-  text: `SELECT ${COLUMNS} FROM conversations WHERE id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))`,
+  heads: byIds('conversations-find-heads-by-ids', HEAD),
+  whole: byIds('conversations-find-by-ids', COLUMNS),
 }
-export function findConversationsByIds(db: Queryable, ids: readonly string[]): Promise<ConversationRow[]> {
-  return db.query<ConversationRow>(FIND_BY_IDS, [JSON.stringify(ids)])
-}
-
-const FIND_BY_SESSION = {
-  name: 'conversations-find-by-session',
-  text: `SELECT ${COLUMNS} FROM conversations WHERE user_id = $1::uuid AND session_id = $2::text`,
-}
-export async function findConversationBySession(
+export function findConversationsByIds(
   db: Queryable,
-  userId: string,
-  sessionId: string,
-): Promise<ConversationRow | undefined> {
-  return (await db.query<ConversationRow>(FIND_BY_SESSION, [userId, sessionId]))[0]
+  ids: readonly string[],
+  columns: ConversationColumns,
+): Promise<FoundConversation[]> {
+  return db.query<FoundConversation>(FIND_BY_IDS[columns], [toArray(ids)])
 }
 
-const PAGE = {
-  name: 'conversations-page',
+export interface SessionKey {
+  userId: string
+  sessionId: string
+}
+const bySession = (name: string, columns: string) => ({
+  name,
   text: `
-    SELECT ${COLUMNS} FROM conversations
-    WHERE user_id = $1::uuid
-      AND (created_at, id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-    ORDER BY created_at DESC, id DESC LIMIT $4::int`,
+    SELECT k.place::int AS place, c.*
+    FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS k (user_id, session_id, place)
+    CROSS JOIN LATERAL (
+      SELECT ${columns} FROM conversations WHERE user_id = k.user_id AND session_id = k.session_id
+    ) c`,
+})
+const FIND_BY_SESSION = {
+  heads: bySession('conversations-find-heads-by-session', HEAD),
+  whole: bySession('conversations-find-by-session', COLUMNS),
 }
-/** Newest first. */
-export function findConversationPage(
+export async function findConversationsBySession(
   db: Queryable,
-  userId: string,
-  { after, limit }: KeysetPage,
-): Promise<ConversationRow[]> {
-  return db.query<ConversationRow>(PAGE, [userId, after?.at ?? null, after?.id ?? null, limit])
+  sessions: readonly SessionKey[],
+  columns: ConversationColumns,
+): Promise<(FoundConversation | null)[]> {
+  const values = [
+    toArray(sessions.map(({ userId }) => userId)),
+    toArray(sessions.map(({ sessionId }) => sessionId)),
+  ]
+  return rowsByPlace(
+    await db.query<FoundConversation & Placed>(FIND_BY_SESSION[columns], values),
+    sessions.length,
+  )
+}
+
+export interface ConversationPageKey {
+  userId: string
+  page: KeysetPage
+}
+const PAGES = {
+  heads: { name: 'conversations-head-pages', text: pageOf('conversations', HEAD) },
+  whole: { name: 'conversations-pages', text: pageOf('conversations', COLUMNS) },
+}
+/** A page for each key, newest first. */
+export async function findConversationPages(
+  db: Queryable,
+  keys: readonly ConversationPageKey[],
+  columns: ConversationColumns,
+): Promise<FoundConversation[][]> {
+  const values = [toArray(keys.map(({ userId }) => userId)), ...pageParameters(keys.map(({ page }) => page))]
+  return listsByPlace(await db.query<FoundConversation & Placed>(PAGES[columns], values), keys.length)
 }
 
 const COUNT = {
   name: 'conversations-count',
-  text: 'SELECT count(*)::int AS count FROM conversations WHERE user_id = $1::uuid',
+  text: `
+    SELECT (SELECT count(*)::int FROM conversations c WHERE c.user_id = k.user_id) AS count
+    FROM unnest($1::uuid[]) WITH ORDINALITY AS k (user_id, place) ORDER BY k.place`,
 }
-export async function countConversations(db: Queryable, userId: string): Promise<number> {
-  return (await db.query<{ count: number }>(COUNT, [userId]))[0]?.count ?? 0
+/** Of each user. */
+export async function countConversations(db: Queryable, userIds: readonly string[]): Promise<number[]> {
+  return (await db.query<{ count: number }>(COUNT, [toArray(userIds)])).map(row => row.count)
 }
 
 const FIND_IDENTITY = {

@@ -1,3 +1,4 @@
+import { type Placed, rowsByPlace, toArray } from './arrays.ts'
 import { CHANGE_CHANNEL } from './changes.ts'
 import type { Queryable, Value } from './client.ts'
 
@@ -109,7 +110,7 @@ const INSERT_PROMOTIONS = {
   text: `
     WITH promoted AS (
       SELECT id, category, source_count, (row_number() OVER (ORDER BY id))::int AS number, (count(*) OVER ())::int AS total
-      FROM collective_facts WHERE id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))
+      FROM collective_facts WHERE id = ANY ($1::uuid[])
     ), feed AS (
       UPDATE fact_feed SET position = position + (SELECT count(*)::int FROM promoted) RETURNING position
     ), recorded AS (
@@ -126,31 +127,34 @@ const INSERT_PROMOTIONS = {
 }
 /** What belongs to promotions, in the transaction that makes them: the log, the events for those outside, one wake. */
 export async function insertPromotions(db: Queryable, factIds: readonly string[]): Promise<void> {
-  await db.query(INSERT_PROMOTIONS, [JSON.stringify(factIds)])
+  await db.query(INSERT_PROMOTIONS, [toArray(factIds)])
 }
 
 const FIND_BY_IDS = {
   name: 'facts-find-by-ids',
-  text: `SELECT ${COLUMNS} FROM collective_facts f WHERE f.id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))`,
+  text: `SELECT ${COLUMNS} FROM collective_facts f WHERE f.id = ANY ($1::uuid[])`,
 }
 export function findCollectiveFactsByIds(db: Queryable, ids: readonly string[]): Promise<FactRow[]> {
-  return db.query<FactRow>(FIND_BY_IDS, [JSON.stringify(ids)])
+  return db.query<FactRow>(FIND_BY_IDS, [toArray(ids)])
 }
 
 const FIND_CONTRIBUTED = {
   name: 'facts-find-contributed',
   text: `
-    SELECT fact_id AS "factId" FROM fact_sources
-    WHERE user_id = $1::uuid AND fact_id IN (SELECT value::uuid FROM jsonb_array_elements_text($2::jsonb))`,
+    SELECT k.place::int AS place
+    FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (fact_id, user_id, place)
+    JOIN fact_sources s ON s.fact_id = k.fact_id AND s.user_id = k.user_id`,
 }
-/** Which of the facts the user has contributed. */
+/** Of each, whether it was made. */
 export async function findContributed(
   db: Queryable,
-  userId: string,
-  factIds: readonly string[],
-): Promise<Set<string>> {
-  const rows = await db.query<{ factId: string }>(FIND_CONTRIBUTED, [userId, JSON.stringify(factIds)])
-  return new Set(rows.map(row => row.factId))
+  contributions: readonly Contribution[],
+): Promise<boolean[]> {
+  const rows = await db.query<Placed>(FIND_CONTRIBUTED, [
+    toArray(contributions.map(({ factId }) => factId)),
+    toArray(contributions.map(({ userId }) => userId)),
+  ])
+  return rowsByPlace(rows, contributions.length).map(row => row !== null)
 }
 
 export interface FactFilter {
@@ -175,78 +179,105 @@ export interface ListedFact extends FactRow {
 
 type Listed = FactRow & { listedAt: Date; pinnedAt: Date; snapshot: string }
 
-const filterSql = ({ promoted, category }: FactFilter, categoryParameter: string) =>
+const filterSql = ({ promoted, category }: FactFilter, wanted: string) =>
   [
     promoted === null ? 'true' : promoted ? 'f.promoted_at IS NOT NULL' : 'f.promoted_at IS NULL',
-    category === null ? 'true' : `f.category = ${categoryParameter}::text`,
+    category === null ? 'true' : `f.category = ${wanted}`,
   ].join(' AND ')
 /** A statement for each combination of filters: a plan for all of them could not use the indexes of each. */
 const variantOf = ({ promoted, category }: FactFilter) =>
   `${promoted === null ? 'all' : promoted ? 'promoted' : 'unpromoted'}${category === null ? '' : '-of-category'}`
 
-const firstPage = (filter: FactFilter) => ({
-  name: `facts-first-page-${variantOf(filter)}`,
+const firstPages = (filter: FactFilter) => ({
+  name: `facts-first-pages-${variantOf(filter)}`,
   text: `
-    SELECT ${COLUMNS}, f.last_confirmed_at AS "listedAt", statement_timestamp() AS "pinnedAt", pg_current_snapshot()::text AS snapshot
-    FROM collective_facts f WHERE ${filterSql(filter, '$2')}
-    ORDER BY f.last_confirmed_at DESC, f.id DESC LIMIT $1::int`,
+    SELECT k.place::int AS place, r.*, statement_timestamp() AS "pinnedAt", pg_current_snapshot()::text AS snapshot
+    FROM unnest($1::int[], $2::text[]) WITH ORDINALITY AS k (size, category, place)
+    CROSS JOIN LATERAL (
+      SELECT ${COLUMNS}, f.last_confirmed_at AS "listedAt"
+      FROM collective_facts f WHERE ${filterSql(filter, 'k.category')}
+      ORDER BY f.last_confirmed_at DESC, f.id DESC LIMIT k.size
+    ) r
+    ORDER BY k.place, r."listedAt" DESC, r.id DESC`,
 })
 
-const nextPage = (filter: FactFilter) => ({
-  name: `facts-next-page-${variantOf(filter)}`,
+const nextPages = (filter: FactFilter) => ({
+  name: `facts-next-pages-${variantOf(filter)}`,
   text: `
-    WITH settled AS (
-      SELECT f.id, f.last_confirmed_at AS at FROM collective_facts f
-      WHERE f.last_confirmed_at <= $4::timestamptz - interval '1 minute'
-        AND (f.last_confirmed_at, f.id) < ($2::timestamptz, $3::uuid) AND ${filterSql(filter, '$6')}
-      ORDER BY f.last_confirmed_at DESC, f.id DESC LIMIT $1::int
-    ), moved AS (
-      SELECT f.id, seen.at FROM collective_facts f
-      CROSS JOIN LATERAL (
-        SELECT s.contributed_at AS at FROM fact_sources s
-        WHERE s.fact_id = f.id AND pg_visible_in_snapshot(s.counted_by, $5::pg_snapshot)
-        ORDER BY s.contributed_at DESC LIMIT 1
-      ) AS seen
-      WHERE f.last_confirmed_at > $4::timestamptz - interval '1 minute'
-        AND (seen.at, f.id) < ($2::timestamptz, $3::uuid) AND ${filterSql(filter, '$6')}
-      ORDER BY seen.at DESC, f.id DESC LIMIT $1::int
-    )
-    SELECT ${COLUMNS}, listed.at AS "listedAt", $4::timestamptz AS "pinnedAt", $5::text AS snapshot
-    FROM (SELECT * FROM settled UNION ALL SELECT * FROM moved) AS listed JOIN collective_facts f ON f.id = listed.id
-    ORDER BY listed.at DESC, listed.id DESC LIMIT $1::int`,
+    SELECT k.place::int AS place, r.*, k.pinned_at AS "pinnedAt", k.snapshot
+    FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::uuid[], $5::timestamptz[], $6::text[])
+      WITH ORDINALITY AS k (size, category, after_at, after_id, pinned_at, snapshot, place)
+    CROSS JOIN LATERAL (
+      SELECT ${COLUMNS}, listed.at AS "listedAt"
+      FROM (
+        (SELECT f.id, f.last_confirmed_at AS at FROM collective_facts f
+         WHERE f.last_confirmed_at <= k.pinned_at - interval '1 minute'
+           AND (f.last_confirmed_at, f.id) < (k.after_at, k.after_id) AND ${filterSql(filter, 'k.category')}
+         ORDER BY f.last_confirmed_at DESC, f.id DESC LIMIT k.size)
+        UNION ALL
+        (SELECT f.id, seen.at FROM collective_facts f
+         CROSS JOIN LATERAL (
+           SELECT s.contributed_at AS at FROM fact_sources s
+           WHERE s.fact_id = f.id AND pg_visible_in_snapshot(s.counted_by, k.snapshot::pg_snapshot)
+           ORDER BY s.contributed_at DESC LIMIT 1
+         ) AS seen
+         WHERE f.last_confirmed_at > k.pinned_at - interval '1 minute'
+           AND (seen.at, f.id) < (k.after_at, k.after_id) AND ${filterSql(filter, 'k.category')}
+         ORDER BY seen.at DESC, f.id DESC LIMIT k.size)
+      ) AS listed JOIN collective_facts f ON f.id = listed.id
+      ORDER BY listed.at DESC, listed.id DESC LIMIT k.size
+    ) r
+    ORDER BY k.place, r."listedAt" DESC, r.id DESC`,
 })
+
+export interface FactPageKey extends FactFilter {
+  page: { after: FactCursor | undefined; limit: number }
+}
 
 /**
- * Facts, newest confirmation first. Pages after the first keep the order of the first: a fact that was confirmed since then
- * stands where it stood, by those of its sources that the first page could see, so that it is neither shown twice nor
- * skipped. An instant alone cannot tell that, because a transaction may commit after a page that was read after its instant.
- * Facts that nobody has confirmed since a minute before the first page, which no transaction lasts, need no such look.
+ * Facts, newest confirmation first: a page for each key, with one statement for each combination of filters among them. Pages
+ * after the first keep the order of the first: a fact that was confirmed since then stands where it stood, by those of its
+ * sources that the first page could see, so that it is neither shown twice nor skipped. An instant alone cannot tell that,
+ * because a transaction may commit after a page that was read after its instant. Facts that nobody has confirmed since a
+ * minute before the first page, which no transaction lasts, need no such look.
  */
-export async function findFactPage(
-  db: Queryable,
-  filter: FactFilter,
-  { after, limit }: { after: FactCursor | undefined; limit: number },
-): Promise<ListedFact[]> {
-  const category = filter.category === null ? [] : [filter.category]
-  const rows = after
-    ? await db.query<Listed>(nextPage(filter), [
-        limit,
-        after.at,
-        after.id,
-        after.pinnedAt,
-        after.snapshot,
-        ...category,
-      ])
-    : await db.query<Listed>(firstPage(filter), [limit, ...category])
-  return rows.map(({ listedAt, pinnedAt, snapshot, ...fact }) => ({
-    ...fact,
-    cursor: { at: listedAt, id: fact.id, pinnedAt, snapshot },
-  }))
+export async function findFactPages(db: Queryable, keys: readonly FactPageKey[]): Promise<ListedFact[][]> {
+  const pages = keys.map((): ListedFact[] => [])
+  const places = keys.map((key, index) => ({ ...key, index }))
+  const alike = Map.groupBy(places, key => `${key.page.after ? 'next' : 'first'} ${variantOf(key)}`)
+  await Promise.all(
+    [...alike.values()].map(async group => {
+      const [first] = group
+      if (!first) return
+      const values = [
+        toArray(group.map(({ page }) => page.limit)),
+        toArray(group.map(({ category }) => category)),
+      ]
+      const column = (of: (after: FactCursor) => string | Date) =>
+        toArray(group.map(({ page: { after } }) => (after ? of(after) : null)))
+      if (first.page.after)
+        values.push(
+          column(after => after.at),
+          column(after => after.id),
+          column(after => after.pinnedAt),
+          column(after => after.snapshot),
+        )
+      const statement = first.page.after ? nextPages(first) : firstPages(first)
+      for (const { place, ...row } of await db.query<Listed & Placed>(statement, values)) {
+        const { listedAt, pinnedAt, snapshot, ...fact } = row
+        pages[group[place - 1]?.index ?? -1]?.push({
+          ...fact,
+          cursor: { at: listedAt, id: fact.id, pinnedAt, snapshot },
+        })
+      }
+    }),
+  )
+  return pages
 }
 
 const count = (filter: FactFilter) => ({
   name: `facts-count-${variantOf(filter)}`,
-  text: `SELECT count(*)::int AS count FROM collective_facts f WHERE ${filterSql(filter, '$1')}`,
+  text: `SELECT count(*)::int AS count FROM collective_facts f WHERE ${filterSql(filter, '$1::text')}`,
 })
 export async function countFacts(db: Queryable, filter: FactFilter): Promise<number> {
   const values: Value[] = filter.category === null ? [] : [filter.category]

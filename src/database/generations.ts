@@ -1,4 +1,5 @@
 import type { Archetype } from '../shared/archetype.ts'
+import { toArray } from './arrays.ts'
 import type { Queryable } from './client.ts'
 import type { GenerationKind, GenerationPhase, GenerationState } from './generated/enums.ts'
 import { LIVENESS_LOCK_CLASS } from './leases.ts'
@@ -46,10 +47,10 @@ const FIND = {
       g.state = 'RUNNING' AND (l.run_id IS NULL OR l.lease_until < clock_timestamp()
         OR pg_try_advisory_xact_lock_shared(${LIVENESS_LOCK_CLASS}, l.owner)) AS abandoned
     FROM generations g LEFT JOIN leases l ON l.key = g.key AND l.run_id = g.id
-    WHERE g.id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))`,
+    WHERE g.id = ANY ($1::uuid[])`,
 }
 export function findGenerationsByIds(db: Queryable, ids: readonly string[]): Promise<GenerationRow[]> {
-  return db.query<GenerationRow>(FIND, [JSON.stringify(ids)])
+  return db.query<GenerationRow>(FIND, [toArray(ids)])
 }
 
 const FIND_RUNNING = {

@@ -1,3 +1,4 @@
+import { toArray } from './arrays.ts'
 import { CHANGE_CHANNEL } from './changes.ts'
 import type { Queryable } from './client.ts'
 import type { InterviewRow, InterviewStatus } from './interviews.ts'
@@ -108,14 +109,14 @@ const FIND_HISTORY = {
   name: 'interview-changes-find-by-interview-ids',
   text: `
     SELECT ${CHANGE_COLUMNS} FROM interview_status_changes h
-    WHERE h.interview_id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb)) ORDER BY h.version`,
+    WHERE h.interview_id = ANY ($1::uuid[]) ORDER BY h.version`,
 }
 /** Oldest first. */
 export function findInterviewHistory(
   db: Queryable,
   interviewIds: readonly string[],
 ): Promise<InterviewChangeRow[]> {
-  return db.query<InterviewChangeRow>(FIND_HISTORY, [JSON.stringify(interviewIds)])
+  return db.query<InterviewChangeRow>(FIND_HISTORY, [toArray(interviewIds)])
 }
 
 const READ_POSITION = {

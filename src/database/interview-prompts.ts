@@ -1,4 +1,5 @@
 import type { JsonValue } from '../shared/json.ts'
+import { toArray } from './arrays.ts'
 import type { Queryable } from './client.ts'
 
 export interface EnhancedPromptRow {
@@ -41,23 +42,23 @@ const FIND_BY_IDS = {
   name: 'enhanced-prompts-find-by-ids',
   text: `
     SELECT ${COLUMNS} FROM enhanced_prompts p JOIN interviews i ON i.id = p.interview_id
-    WHERE p.id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))`,
+    WHERE p.id = ANY ($1::uuid[])`,
 }
 export function findPromptsByIds(db: Queryable, ids: readonly string[]): Promise<EnhancedPromptRow[]> {
-  return db.query<EnhancedPromptRow>(FIND_BY_IDS, [JSON.stringify(ids)])
+  return db.query<EnhancedPromptRow>(FIND_BY_IDS, [toArray(ids)])
 }
 
 const FIND_BY_INTERVIEW_IDS = {
   name: 'enhanced-prompts-find-by-interview-ids',
   text: `
     SELECT ${COLUMNS} FROM enhanced_prompts p JOIN interviews i ON i.id = p.interview_id
-    WHERE p.interview_id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))`,
+    WHERE p.interview_id = ANY ($1::uuid[])`,
 }
 export function findPromptsByInterviewIds(
   db: Queryable,
   interviewIds: readonly string[],
 ): Promise<EnhancedPromptRow[]> {
-  return db.query<EnhancedPromptRow>(FIND_BY_INTERVIEW_IDS, [JSON.stringify(interviewIds)])
+  return db.query<EnhancedPromptRow>(FIND_BY_INTERVIEW_IDS, [toArray(interviewIds)])
 }
 
 /** A message for an interview, by the sender's own id. */

@@ -1,6 +1,7 @@
+import { listsByPlace, type Placed, toArray } from './arrays.ts'
 import type { Queryable } from './client.ts'
 import type { InterviewEnhancer, InterviewStatus } from './generated/enums.ts'
-import type { KeysetPage } from './keyset.ts'
+import { type KeysetPage, pageOf, pageParameters } from './keyset.ts'
 
 export type { InterviewEnhancer, InterviewStatus }
 
@@ -24,10 +25,10 @@ const COLUMNS = `
 
 const FIND_BY_IDS = {
   name: 'interviews-find-by-ids',
-  text: `SELECT ${COLUMNS} FROM interviews WHERE id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))`,
+  text: `SELECT ${COLUMNS} FROM interviews WHERE id = ANY ($1::uuid[])`,
 }
 export function findInterviewsByIds(db: Queryable, ids: readonly string[]): Promise<InterviewRow[]> {
-  return db.query<InterviewRow>(FIND_BY_IDS, [JSON.stringify(ids)])
+  return db.query<InterviewRow>(FIND_BY_IDS, [toArray(ids)])
 }
 
 const LOCK = {
@@ -37,7 +38,7 @@ const LOCK = {
 }
 /** The interviews as they stand, held until the end of the transaction: what is decided about them stays true. */
 export function lockInterviews(db: Queryable, ids: readonly string[]): Promise<InterviewRow[]> {
-  return db.query<InterviewRow>(LOCK, [JSON.stringify(ids)])
+  return db.query<InterviewRow>(LOCK, [toArray(ids)])
 }
 
 const LOCK_OVERDUE = {
@@ -78,35 +79,47 @@ export async function countOverdueInterviews(db: Queryable, deadlineMs: number):
   return (await db.query<{ count: number }>(COUNT_OVERDUE, [deadlineMs]))[0]?.count ?? 0
 }
 
-const PAGE = {
-  name: 'interviews-page',
-  text: `
-    SELECT ${COLUMNS} FROM interviews
-    WHERE user_id = $1::uuid
-      AND (created_at, id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-      AND ($5::"InterviewStatus" IS NULL OR status = $5::"InterviewStatus")
-    ORDER BY created_at DESC, id DESC LIMIT $4::int`,
+export interface InterviewPageKey {
+  userId: string
+  page: KeysetPage
 }
-/** Newest first. */
-export function findInterviewPage(
+const PAGES = { name: 'interviews-pages', text: pageOf('interviews', COLUMNS) }
+const PAGES_OF_STATUS = {
+  name: 'interviews-pages-of-status',
+  text: pageOf('interviews', COLUMNS, { types: ['"InterviewStatus"'], condition: 'AND status = k.f5' }),
+}
+const pageValues = (keys: readonly InterviewPageKey[]) => [
+  toArray(keys.map(({ userId }) => userId)),
+  ...pageParameters(keys.map(({ page }) => page)),
+]
+/** A page for each key, newest first. */
+export async function findInterviewPages(
   db: Queryable,
-  userId: string,
-  status: InterviewStatus | null,
-  { after, limit }: KeysetPage,
-): Promise<InterviewRow[]> {
-  return db.query<InterviewRow>(PAGE, [userId, after?.at ?? null, after?.id ?? null, limit, status])
+  keys: readonly InterviewPageKey[],
+): Promise<InterviewRow[][]> {
+  return listsByPlace(await db.query<InterviewRow & Placed>(PAGES, pageValues(keys)), keys.length)
+}
+/** The same, of one status each, which has an index of its own. */
+export async function findInterviewPagesOfStatus(
+  db: Queryable,
+  keys: readonly (InterviewPageKey & { status: InterviewStatus })[],
+): Promise<InterviewRow[][]> {
+  const values = [...pageValues(keys), toArray(keys.map(({ status }) => status))]
+  return listsByPlace(await db.query<InterviewRow & Placed>(PAGES_OF_STATUS, values), keys.length)
 }
 
 const COUNT = {
   name: 'interviews-count',
   text: `
-    SELECT count(*)::int AS count FROM interviews
-    WHERE user_id = $1::uuid AND ($2::"InterviewStatus" IS NULL OR status = $2::"InterviewStatus")`,
+    SELECT (SELECT count(*)::int FROM interviews i
+      WHERE i.user_id = k.user_id AND (k.status IS NULL OR i.status = k.status)) AS count
+    FROM unnest($1::uuid[], $2::"InterviewStatus"[]) WITH ORDINALITY AS k (user_id, status, place) ORDER BY k.place`,
 }
+/** For each key, of one status or of all. */
 export async function countInterviews(
   db: Queryable,
-  userId: string,
-  status: InterviewStatus | null,
-): Promise<number> {
-  return (await db.query<{ count: number }>(COUNT, [userId, status]))[0]?.count ?? 0
+  of: readonly { userId: string; status: InterviewStatus | null }[],
+): Promise<number[]> {
+  const values = [toArray(of.map(({ userId }) => userId)), toArray(of.map(({ status }) => status))]
+  return (await db.query<{ count: number }>(COUNT, values)).map(row => row.count)
 }

@@ -1,3 +1,4 @@
+import { toArray } from './arrays.ts'
 import type { Queryable } from './client.ts'
 
 export interface MemoryFactRow {
@@ -35,6 +36,15 @@ const FIND_CURRENT = {
   name: 'memory-find-current',
   text: `SELECT ${COLUMNS} FROM memory_facts WHERE user_id = $1::uuid AND superseded_at IS NULL ORDER BY created_at, id`,
 }
+const FIND_CURRENT_OF = {
+  name: 'memory-find-current-of',
+  text: `SELECT ${COLUMNS} FROM memory_facts WHERE user_id = ANY ($1::uuid[]) AND superseded_at IS NULL ORDER BY created_at, id`,
+}
+/** Of all these users, oldest first. */
+export function findCurrentFactsOf(db: Queryable, userIds: readonly string[]): Promise<MemoryFactRow[]> {
+  return db.query<MemoryFactRow>(FIND_CURRENT_OF, [toArray(userIds)])
+}
+
 /** What counts now, oldest first. */
 export function findCurrentFacts(db: Queryable, userId: string): Promise<MemoryFactRow[]> {
   return db.query<MemoryFactRow>(FIND_CURRENT, [userId])
@@ -42,11 +52,11 @@ export function findCurrentFacts(db: Queryable, userId: string): Promise<MemoryF
 
 const FIND_BY_IDS = {
   name: 'memory-find-by-ids',
-  text: `SELECT ${COLUMNS} FROM memory_facts WHERE id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))`,
+  text: `SELECT ${COLUMNS} FROM memory_facts WHERE id = ANY ($1::uuid[])`,
 }
 /** Those that were superseded too. */
 export function findFactsByIds(db: Queryable, ids: readonly string[]): Promise<MemoryFactRow[]> {
-  return db.query<MemoryFactRow>(FIND_BY_IDS, [JSON.stringify(ids)])
+  return db.query<MemoryFactRow>(FIND_BY_IDS, [toArray(ids)])
 }
 
 const SUPERSEDE = {
@@ -86,7 +96,7 @@ const CONFIRM = {
   name: 'memory-confirm',
   text: `
     UPDATE memory_facts SET said_at = greatest(said_at, coalesce($2::timestamptz, clock_timestamp()))
-    WHERE id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb)) RETURNING 1`,
+    WHERE id = ANY ($1::uuid[]) RETURNING 1`,
 }
 /** They were said again. Under the lock of the memory. */
 export async function confirmFacts(
@@ -94,5 +104,5 @@ export async function confirmFacts(
   ids: readonly string[],
   saidAt: Date | null,
 ): Promise<void> {
-  await db.query(CONFIRM, [JSON.stringify(ids), saidAt])
+  await db.query(CONFIRM, [toArray(ids), saidAt])
 }

@@ -1,4 +1,5 @@
 import type { JsonValue } from '../shared/json.ts'
+import { listsByPlace, type Placed, toArray } from './arrays.ts'
 import type { Queryable } from './client.ts'
 import type { MessageRole } from './generated/enums.ts'
 
@@ -117,25 +118,42 @@ const FIND_BY_IDS = {
   name: 'messages-find-by-ids',
   text: `
     SELECT ${COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id
-    WHERE m.id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))`,
+    WHERE m.id = ANY ($1::uuid[])`,
 }
 export function findMessagesByIds(db: Queryable, ids: readonly string[]): Promise<MessageRow[]> {
-  return db.query<MessageRow>(FIND_BY_IDS, [JSON.stringify(ids)])
+  return db.query<MessageRow>(FIND_BY_IDS, [toArray(ids)])
 }
 
-const PAGE = {
-  name: 'messages-page',
-  text: `
-    SELECT ${COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id
-    WHERE m.conversation_id = $1::uuid AND m.seq > $2::int ORDER BY m.seq LIMIT $3::int`,
+export interface MessagePageKey {
+  conversationId: string
+  /** The owner of the conversation, whose row was read before. */
+  userId: string
+  afterSeq: number
+  limit: number
 }
-/** Oldest first, after the message `afterSeq`. */
-export function findMessagePage(
+const PAGES = {
+  name: 'messages-pages',
+  text: `
+    SELECT k.place::int AS place, m.*
+    FROM unnest($1::uuid[], $2::int[], $3::int[]) WITH ORDINALITY AS k (conversation_id, after_seq, size, place)
+    CROSS JOIN LATERAL (
+      SELECT id, conversation_id AS "conversationId", seq, role, content, created_at AS "createdAt" FROM messages
+      WHERE conversation_id = k.conversation_id AND seq > k.after_seq ORDER BY seq LIMIT k.size
+    ) m
+    ORDER BY k.place, m.seq`,
+}
+/** A page for each key: oldest first, after the message `afterSeq`. */
+export async function findMessagePages(
   db: Queryable,
-  conversationId: string,
-  { afterSeq, limit }: { afterSeq: number; limit: number },
-): Promise<MessageRow[]> {
-  return db.query<MessageRow>(PAGE, [conversationId, afterSeq, limit])
+  keys: readonly MessagePageKey[],
+): Promise<MessageRow[][]> {
+  const rows = await db.query<MessageRow & Placed>(PAGES, [
+    toArray(keys.map(({ conversationId }) => conversationId)),
+    toArray(keys.map(({ afterSeq }) => afterSeq)),
+    toArray(keys.map(({ limit }) => limit)),
+  ])
+  for (const row of rows) row.userId = keys[row.place - 1]?.userId ?? ''
+  return listsByPlace(rows, keys.length)
 }
 
 /** The newest messages of a conversation as they stood at one version of it. */

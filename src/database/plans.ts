@@ -1,8 +1,9 @@
 import type { Archetype } from '../shared/archetype.ts'
 import type { JsonValue } from '../shared/json.ts'
+import { listsByPlace, type Placed, rowsByPlace, toArray } from './arrays.ts'
 import type { Queryable, Value } from './client.ts'
 import type { GenerationSource, PlanKind } from './generated/enums.ts'
-import type { KeysetPage } from './keyset.ts'
+import { type KeysetPage, pageOf, pageParameters } from './keyset.ts'
 import { NOTHING_SAID, PREFERENCES, type PreferencesRow } from './preferences.ts'
 
 export interface PlanItemRow {
@@ -39,9 +40,16 @@ export interface PlanRow {
   createdAt: Date
 }
 
-const COLUMNS = `
+/** What lists and most readers show of a plan; its items are large. */
+export type PlanHead = Omit<PlanRow, 'items'>
+
+const HEAD = `
   id, user_id AS "userId", kind, archetype, analysis_id AS "analysisId", analysis_source AS "analysisSource", days,
-  title, summary, items, notes, date::text AS date, generation_id AS "generationId", created_at AS "createdAt"`
+  title, summary, notes, date::text AS date, generation_id AS "generationId", created_at AS "createdAt"`
+const COLUMNS = `${HEAD}, items`
+/** With the items, or without. */
+export type PlanColumns = 'heads' | 'whole'
+export type FoundPlan = PlanHead & { items?: PlanItemRow[] }
 
 /** What decides about a plan, and what a new one is made from beside the analysis. */
 export interface PlanFacts {
@@ -145,38 +153,68 @@ export async function storePlan(db: Queryable, plan: NewPlan): Promise<PlanRow> 
 
 const FIND_BY_IDS = {
   name: 'plans-find-by-ids',
-  text: `SELECT ${COLUMNS} FROM plans WHERE id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))`,
+  text: `SELECT ${COLUMNS} FROM plans WHERE id = ANY ($1::uuid[])`,
 }
 export function findPlansByIds(db: Queryable, ids: readonly string[]): Promise<PlanRow[]> {
-  return db.query<PlanRow>(FIND_BY_IDS, [JSON.stringify(ids)])
+  return db.query<PlanRow>(FIND_BY_IDS, [toArray(ids)])
 }
 
+const FIND_HEADS_BY_IDS = {
+  name: 'plans-find-heads-by-ids',
+  text: `SELECT ${HEAD} FROM plans WHERE id = ANY ($1::uuid[])`,
+}
+export function findPlanHeadsByIds(db: Queryable, ids: readonly string[]): Promise<PlanHead[]> {
+  return db.query<PlanHead>(FIND_HEADS_BY_IDS, [toArray(ids)])
+}
+
+const byAnalysisIds = (name: string, columns: string) => ({
+  name,
+  text: `SELECT ${columns} FROM plans WHERE analysis_id = ANY ($1::uuid[]) ORDER BY created_at DESC, id DESC`,
+})
 const FIND_BY_ANALYSIS_IDS = {
-  name: 'plans-find-by-analysis-ids',
-  text: `
-    SELECT ${COLUMNS} FROM plans
-    WHERE analysis_id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb)) ORDER BY created_at DESC, id DESC`,
+  heads: byAnalysisIds('plans-find-heads-by-analysis-ids', HEAD),
+  whole: byAnalysisIds('plans-find-by-analysis-ids', COLUMNS),
 }
-export function findPlansByAnalysisIds(db: Queryable, analysisIds: readonly string[]): Promise<PlanRow[]> {
-  return db.query<PlanRow>(FIND_BY_ANALYSIS_IDS, [JSON.stringify(analysisIds)])
-}
-
-const FIND_LATEST = {
-  name: 'plans-find-latest',
-  text: `
-    SELECT ${COLUMNS} FROM plans
-    WHERE user_id = $1::uuid AND kind = $2::"PlanKind" AND archetype = $3::"Archetype"
-    ORDER BY created_at DESC, id DESC LIMIT 1`,
-}
-export async function findLatestPlan(
+export function findPlansByAnalysisIds(
   db: Queryable,
-  userId: string,
-  kind: PlanKind,
-  archetype: Archetype,
-): Promise<PlanRow | undefined> {
-  return (await db.query<PlanRow>(FIND_LATEST, [userId, kind, archetype]))[0]
+  analysisIds: readonly string[],
+  columns: PlanColumns,
+): Promise<FoundPlan[]> {
+  return db.query<FoundPlan>(FIND_BY_ANALYSIS_IDS[columns], [toArray(analysisIds)])
 }
 
+export interface LatestPlanKey {
+  userId: string
+  kind: PlanKind
+  archetype: Archetype
+}
+const latest = (name: string, columns: string) => ({
+  name,
+  text: `
+    SELECT k.place::int AS place, p.*
+    FROM unnest($1::uuid[], $2::"PlanKind"[], $3::"Archetype"[]) WITH ORDINALITY AS k (user_id, kind, archetype, place)
+    CROSS JOIN LATERAL (
+      SELECT ${columns} FROM plans
+      WHERE user_id = k.user_id AND kind = k.kind AND archetype = k.archetype
+      ORDER BY created_at DESC, id DESC LIMIT 1
+    ) p`,
+})
+const FIND_LATEST = {
+  heads: latest('plans-find-latest-heads', HEAD),
+  whole: latest('plans-find-latest', COLUMNS),
+}
+export async function findLatestPlans(
+  db: Queryable,
+  of: readonly LatestPlanKey[],
+  columns: PlanColumns,
+): Promise<(FoundPlan | null)[]> {
+  const values = [
+    toArray(of.map(({ userId }) => userId)),
+    toArray(of.map(({ kind }) => kind)),
+    toArray(of.map(({ archetype }) => archetype)),
+  ]
+  return rowsByPlace(await db.query<FoundPlan & Placed>(FIND_LATEST[columns], values), of.length)
+}
 const FIND_STILL_FITTING = {
   name: 'plans-find-still-fitting',
   text: `
@@ -200,36 +238,50 @@ export interface PlanFilter {
   archetype: Archetype | null
 }
 
-const PAGE = {
-  name: 'plans-page',
-  text: `
-    SELECT ${COLUMNS} FROM plans
-    WHERE user_id = $1::uuid
-      AND (created_at, id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-      AND ($5::"PlanKind" IS NULL OR kind = $5::"PlanKind") AND ($6::"Archetype" IS NULL OR archetype = $6::"Archetype")
-    ORDER BY created_at DESC, id DESC LIMIT $4::int`,
+export interface PlanPageKey extends PlanFilter {
+  userId: string
+  page: KeysetPage
 }
-/** Newest first. */
-export function findPlanPage(
+const FILTER = {
+  types: ['"PlanKind"', '"Archetype"'],
+  condition: 'AND (k.f5 IS NULL OR kind = k.f5) AND (k.f6 IS NULL OR archetype = k.f6)',
+}
+const PAGES = {
+  heads: { name: 'plans-head-pages', text: pageOf('plans', HEAD, FILTER) },
+  whole: { name: 'plans-pages', text: pageOf('plans', COLUMNS, FILTER) },
+}
+/** A page for each key, newest first. */
+export async function findPlanPages(
   db: Queryable,
-  userId: string,
-  { kind, archetype }: PlanFilter,
-  { after, limit }: KeysetPage,
-): Promise<PlanRow[]> {
-  return db.query<PlanRow>(PAGE, [userId, after?.at ?? null, after?.id ?? null, limit, kind, archetype])
+  keys: readonly PlanPageKey[],
+  columns: PlanColumns,
+): Promise<FoundPlan[][]> {
+  const values = [
+    toArray(keys.map(({ userId }) => userId)),
+    ...pageParameters(keys.map(({ page }) => page)),
+    toArray(keys.map(({ kind }) => kind)),
+    toArray(keys.map(({ archetype }) => archetype)),
+  ]
+  return listsByPlace(await db.query<FoundPlan & Placed>(PAGES[columns], values), keys.length)
 }
 
 const COUNT = {
   name: 'plans-count',
   text: `
-    SELECT count(*)::int AS count FROM plans
-    WHERE user_id = $1::uuid AND ($2::"PlanKind" IS NULL OR kind = $2::"PlanKind")
-      AND ($3::"Archetype" IS NULL OR archetype = $3::"Archetype")`,
+    SELECT (SELECT count(*)::int FROM plans p
+      WHERE p.user_id = k.user_id AND (k.kind IS NULL OR p.kind = k.kind) AND (k.archetype IS NULL OR p.archetype = k.archetype)) AS count
+    FROM unnest($1::uuid[], $2::"PlanKind"[], $3::"Archetype"[]) WITH ORDINALITY AS k (user_id, kind, archetype, place)
+    ORDER BY k.place`,
 }
+/** For each key. */
 export async function countPlans(
   db: Queryable,
-  userId: string,
-  { kind, archetype }: PlanFilter,
-): Promise<number> {
-  return (await db.query<{ count: number }>(COUNT, [userId, kind, archetype]))[0]?.count ?? 0
+  of: readonly (PlanFilter & { userId: string })[],
+): Promise<number[]> {
+  const values = [
+    toArray(of.map(({ userId }) => userId)),
+    toArray(of.map(({ kind }) => kind)),
+    toArray(of.map(({ archetype }) => archetype)),
+  ]
+  return (await db.query<{ count: number }>(COUNT, values)).map(row => row.count)
 }

@@ -1,3 +1,4 @@
+import { toArray } from './arrays.ts'
 import type { Queryable } from './client.ts'
 
 export interface PreferencesRow {
@@ -55,16 +56,14 @@ const FIND_VERSIONED = {
   name: 'preferences-find-versioned',
   text: `
     SELECT user_id AS "userId", ${COLUMNS}, ${VERSION} FROM preferences
-    WHERE user_id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))`,
+    WHERE user_id = ANY ($1::uuid[])`,
 }
 /** Of each of these users, in their order. */
 export async function getVersionedPreferences(
   db: Queryable,
   userIds: readonly string[],
 ): Promise<VersionedPreferences[]> {
-  const rows = await db.query<VersionedPreferences & { userId: string }>(FIND_VERSIONED, [
-    JSON.stringify(userIds),
-  ])
+  const rows = await db.query<VersionedPreferences & { userId: string }>(FIND_VERSIONED, [toArray(userIds)])
   const rowByUser = new Map(rows.map(row => [row.userId, row]))
   return userIds.map(id => rowByUser.get(id) ?? { ...NOTHING_SAID, version: 0, updatedAt: null })
 }

@@ -1,3 +1,4 @@
+import { type Placed, rowsByPlace, toArray } from './arrays.ts'
 import { CHANGE_CHANNEL } from './changes.ts'
 import type { Queryable } from './client.ts'
 import { OWN_ISSUER, USER_COLUMNS, type UserRow } from './users.ts'
@@ -94,21 +95,32 @@ export async function endAllSessions(db: Queryable, userId: string, reason: Sess
   await db.query(END_ALL, [userId, reason])
 }
 
-const FIND_USER = {
-  name: 'sessions-find-user',
-  text: `
-    SELECT ${USER_COLUMNS} FROM users
-    WHERE issuer = '${OWN_ISSUER}' AND subject = $2::text AND EXISTS (
-      SELECT 1 FROM sessions WHERE sessions.id = $1::uuid AND user_id = users.id AND ended_at IS NULL
-        AND expires_at > clock_timestamp())`,
+export interface SessionUserKey {
+  sessionId: string
+  subject: string
 }
-/** The user of an access token of ours, as long as its session lives. */
-export async function findSessionUser(
+const FIND_USERS = {
+  name: 'sessions-find-users',
+  text: `
+    SELECT k.place::int AS place, u.*
+    FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS k (session_id, subject, place)
+    CROSS JOIN LATERAL (
+      SELECT ${USER_COLUMNS} FROM users
+      WHERE issuer = '${OWN_ISSUER}' AND subject = k.subject AND EXISTS (
+        SELECT 1 FROM sessions WHERE sessions.id = k.session_id AND user_id = users.id AND ended_at IS NULL
+          AND expires_at > clock_timestamp())
+    ) u`,
+}
+/** The users of access tokens of ours, null where the session has ended. */
+export async function findSessionUsers(
   db: Queryable,
-  sessionId: string,
-  subject: string,
-): Promise<UserRow | undefined> {
-  return (await db.query<UserRow>(FIND_USER, [sessionId, subject]))[0]
+  sessions: readonly SessionUserKey[],
+): Promise<(UserRow | null)[]> {
+  const values = [
+    toArray(sessions.map(({ sessionId }) => sessionId)),
+    toArray(sessions.map(({ subject }) => subject)),
+  ]
+  return rowsByPlace(await db.query<UserRow & Placed>(FIND_USERS, values), sessions.length)
 }
 
 const FIND_LIVE = {

@@ -1,4 +1,5 @@
 import type { JsonValue } from '../shared/json.ts'
+import { toArray } from './arrays.ts'
 import type { Queryable } from './client.ts'
 
 export type StatsProvider = 'STRAVA' | 'WAKATIME'
@@ -17,11 +18,11 @@ const FIND_BY_USERS = {
   name: 'stats-find-by-users',
   text: `
     SELECT ${COLUMNS} FROM provider_stats
-    WHERE user_id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))
+    WHERE user_id = ANY ($1::uuid[])
     ORDER BY user_id, provider, stats_type`,
 }
 export function findStatsByUserIds(db: Queryable, userIds: readonly string[]): Promise<StatsRow[]> {
-  return db.query<StatsRow>(FIND_BY_USERS, [JSON.stringify(userIds)])
+  return db.query<StatsRow>(FIND_BY_USERS, [toArray(userIds)])
 }
 
 const UPSERT = {

@@ -1,4 +1,5 @@
 import type { Archetype } from '../shared/archetype.ts'
+import { toArray } from './arrays.ts'
 import type { Queryable } from './client.ts'
 
 export interface TrackingRow {
@@ -32,9 +33,9 @@ const FIND = {
     SELECT t.user_id AS "userId", t.archetype, t.last_analysis_at AS "lastAnalysisAt", t.analysis_count AS "analysisCount",
       (SELECT count(*)::int FROM data_points d WHERE d.user_id = t.user_id AND d.revision > t.data_revision) AS "newDataPoints"
     FROM archetype_tracking t
-    WHERE t.user_id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))
+    WHERE t.user_id = ANY ($1::uuid[])
     ORDER BY t.user_id, t.archetype`,
 }
 export function findTrackingByUserIds(db: Queryable, userIds: readonly string[]): Promise<TrackingRow[]> {
-  return db.query<TrackingRow>(FIND, [JSON.stringify(userIds)])
+  return db.query<TrackingRow>(FIND, [toArray(userIds)])
 }

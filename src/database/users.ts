@@ -1,3 +1,4 @@
+import { type Placed, rowsByPlace, toArray } from './arrays.ts'
 import type { Queryable } from './client.ts'
 
 export interface UserRow {
@@ -12,16 +13,33 @@ export const OWN_ISSUER = 'urn:tributary:sign-in'
 
 export const USER_COLUMNS = 'id, email, email_verified AS "emailVerified", created_at AS "createdAt"'
 
-const FIND_BY_SUBJECT = {
-  name: 'users-find-by-subject',
-  text: `SELECT ${USER_COLUMNS} FROM users WHERE issuer = $1::text AND subject = $2::text`,
+export interface SubjectKey {
+  issuer: string
+  subject: string
+}
+const FIND_BY_SUBJECTS = {
+  name: 'users-find-by-subjects',
+  text: `
+    SELECT k.place::int AS place, u.*
+    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (issuer, subject, place)
+    CROSS JOIN LATERAL (SELECT ${USER_COLUMNS} FROM users WHERE issuer = k.issuer AND subject = k.subject) u`,
+}
+export async function findUsersBySubjects(
+  db: Queryable,
+  subjects: readonly SubjectKey[],
+): Promise<(UserRow | null)[]> {
+  const values = [
+    toArray(subjects.map(({ issuer }) => issuer)),
+    toArray(subjects.map(({ subject }) => subject)),
+  ]
+  return rowsByPlace(await db.query<UserRow & Placed>(FIND_BY_SUBJECTS, values), subjects.length)
 }
 export async function findUserBySubject(
   db: Queryable,
   issuer: string,
   subject: string,
 ): Promise<UserRow | undefined> {
-  return (await db.query<UserRow>(FIND_BY_SUBJECT, [issuer, subject]))[0]
+  return (await findUsersBySubjects(db, [{ issuer, subject }]))[0] ?? undefined
 }
 
 const ENSURE = {
@@ -45,10 +63,10 @@ export async function ensureUser(
 
 const FIND_BY_IDS = {
   name: 'users-find-by-ids',
-  text: `SELECT ${USER_COLUMNS} FROM users WHERE id IN (SELECT value::uuid FROM jsonb_array_elements_text($1::jsonb))`,
+  text: `SELECT ${USER_COLUMNS} FROM users WHERE id = ANY ($1::uuid[])`,
 }
 export function findUsersByIds(db: Queryable, ids: readonly string[]): Promise<UserRow[]> {
-  return db.query<UserRow>(FIND_BY_IDS, [JSON.stringify(ids)])
+  return db.query<UserRow>(FIND_BY_IDS, [toArray(ids)])
 }
 
 const LOCK_DATA_REVISION = {

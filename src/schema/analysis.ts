@@ -1,10 +1,12 @@
-import { type AnalysisRow, findAnalysisPage, type InsightRow } from '../database/analyses.ts'
+import type { AnalysisHead, InsightRow } from '../database/analyses.ts'
 import type { TrackingRow } from '../database/tracking.ts'
 import type { RequestAnalysisOutcome } from '../domain/analyses/request-analysis.ts'
 import { type analysisModes, insightKinds } from '../providers/generator.ts'
 import { archetypes } from '../shared/archetype.ts'
+import type { JsonValue } from '../shared/json.ts'
 import { builder } from './builder.ts'
 import { connectionType, keysetConnection } from './connection.ts'
+import { selects } from './selection.ts'
 import { onlyOwn, User } from './user.ts'
 
 export const Archetype = builder.enumType('Archetype', { values: archetypes })
@@ -17,16 +19,15 @@ const AnalysisMode = builder.enumType('AnalysisMode', {
 })
 const InsightKind = builder.enumType('InsightKind', { values: insightKinds })
 
-export const Analysis = builder.objectRef<AnalysisRow>('Analysis')
+export const Analysis = builder.objectRef<AnalysisHead & { result?: JsonValue }>('Analysis')
 const Insight = builder.objectRef<InsightRow>('Insight')
 
 builder.node(Analysis, {
   id: { resolve: analysis => analysis.id },
-  loadManyWithoutCache: (ids, context) =>
-    onlyOwn(
+  loadWithoutCache: (id, context, info) =>
+    onlyOwn<AnalysisHead>(
       context,
-      ids,
-      id => context.loaders.analysis.load(id),
+      selects(info, 'result') ? context.loaders.wholeAnalysis.load(id) : context.loaders.analysis.load(id),
       analysis => analysis.userId,
     ),
   fields: t => ({
@@ -46,7 +47,15 @@ builder.node(Analysis, {
     }),
     date: t.expose('date', { type: 'Date' }),
     summary: t.exposeString('summary'),
-    result: t.expose('result', { type: 'JSON' }),
+    result: t.field({
+      type: 'JSON',
+      resolve: async ({ id, result }, _args, context) => {
+        if (result !== undefined) return result
+        const whole = await context.loaders.wholeAnalysis.load(id)
+        if (!whole) throw new Error('an analysis is gone')
+        return whole.result
+      },
+    }),
     insights: t.field({
       type: [Insight],
       resolve: (analysis, _args, context) => context.loaders.insightsByAnalysis.load(analysis.id),
@@ -58,13 +67,8 @@ builder.node(Analysis, {
 
 builder.node(Insight, {
   id: { resolve: insight => insight.id },
-  loadManyWithoutCache: (ids, context) =>
-    onlyOwn(
-      context,
-      ids,
-      id => context.loaders.insight.load(id),
-      insight => insight.userId,
-    ),
+  loadWithoutCache: (id, context) =>
+    onlyOwn(context, context.loaders.insight.load(id), insight => insight.userId),
   fields: t => ({
     kind: t.expose('kind', { type: InsightKind }),
     title: t.exposeString('title'),
@@ -108,12 +112,18 @@ builder.objectFields(User, t => ({
       first: t.arg.int({ defaultValue: 20, required: false }),
       after: t.arg.string({ required: false }),
     },
-    resolve: (user, args, context) => {
+    resolve: ({ id: userId }, args, { loaders }, info) => {
       const archetype = args.archetype ?? null
-      return keysetConnection(
+      const whole = selects(info, 'result')
+      return keysetConnection<AnalysisHead>(
         args,
-        page => findAnalysisPage(context.services.db, user.id, archetype, page),
-        () => context.loaders.analysisCount.load({ userId: user.id, archetype }),
+        page => {
+          if (archetype === null)
+            return (whole ? loaders.wholeAnalysisPage : loaders.analysisPage).load({ userId, page })
+          const key = { userId, page, archetype }
+          return (whole ? loaders.wholeAnalysisPageOfArchetype : loaders.analysisPageOfArchetype).load(key)
+        },
+        () => loaders.analysisCount.load({ userId, archetype }),
       )
     },
   }),
@@ -121,8 +131,12 @@ builder.objectFields(User, t => ({
     type: Analysis,
     nullable: true,
     args: { archetype: t.arg({ type: Archetype }) },
-    resolve: (user, { archetype }, context) =>
-      context.loaders.latestAnalysis.load({ userId: user.id, archetype }),
+    resolve: (user, { archetype }, { loaders }, info): Promise<AnalysisHead | null> => {
+      const key = { userId: user.id, archetype }
+      return selects(info, 'result')
+        ? loaders.latestWholeAnalysis.load(key)
+        : loaders.latestAnalysis.load(key)
+    },
   }),
   tracking: t.field({
     type: [ArchetypeTracking],

@@ -22,7 +22,7 @@ import type { RunConsistencyCheck } from '../domain/operations/run-consistency-c
 import type { GeneratePlan } from '../domain/plans/generate-plan.ts'
 import type { SignInParts } from '../domain/sign-in/parts.ts'
 import type { SessionWatch } from '../domain/sign-in/session-watch.ts'
-import type { Principal, Role, Viewer } from '../domain/users/resolve-user.ts'
+import type { Principal, ResolveUser, Role, Viewer } from '../domain/users/resolve-user.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import type { SealingKeys } from '../shared/sealing-keys.ts'
@@ -31,6 +31,9 @@ import type { Loaders } from './loaders.ts'
 /** What all requests share. */
 export interface Services {
   readonly db: DatabaseClient
+  /** Over the reads that all requests share. */
+  readonly createLoaders: () => Loaders
+  readonly resolveUser: ResolveUser
   readonly transaction: RunTransaction
   readonly runOnce: RunOnce
   readonly runWatch: RunWatch

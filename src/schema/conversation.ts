@@ -1,8 +1,9 @@
-import { type ConversationRow, findConversationPage, type MessageRole } from '../database/conversations.ts'
+import type { FoundConversation, MessageRole } from '../database/conversations.ts'
 import type { MessageRow } from '../database/messages.ts'
 import { builder } from './builder.ts'
 import { type Connection, connectionType, keysetConnection, MAX_PAGE_SIZE } from './connection.ts'
 import { badUserInput } from './context.ts'
+import { selects } from './selection.ts'
 import { onlyOwn, User } from './user.ts'
 
 export const MessageRoleType = builder.enumType('MessageRole', {
@@ -13,13 +14,8 @@ export const Message = builder.objectRef<MessageRow>('Message')
 
 builder.node(Message, {
   id: { resolve: message => message.id },
-  loadManyWithoutCache: (ids, context) =>
-    onlyOwn(
-      context,
-      ids,
-      id => context.loaders.message.load(id),
-      message => message.userId,
-    ),
+  loadWithoutCache: (id, context) =>
+    onlyOwn(context, context.loaders.message.load(id), message => message.userId),
   fields: t => ({
     seq: t.exposeInt('seq', { description: '1, 2, 3, … within the conversation, no gaps.' }),
     role: t.expose('role', { type: MessageRoleType }),
@@ -43,15 +39,14 @@ function seqOf(cursor: string | null | undefined): number {
   return seq
 }
 
-export const Conversation = builder.objectRef<ConversationRow>('Conversation')
+export const Conversation = builder.objectRef<FoundConversation>('Conversation')
 
 builder.node(Conversation, {
   id: { resolve: conversation => conversation.id },
-  loadManyWithoutCache: (ids, context) =>
-    onlyOwn(
+  loadWithoutCache: (id, context, info) =>
+    onlyOwn<FoundConversation>(
       context,
-      ids,
-      id => context.loaders.conversation.load(id),
+      (selects(info, 'metadata') ? context.loaders.wholeConversation : context.loaders.conversation).load(id),
       conversation => conversation.userId,
     ),
   fields: t => ({
@@ -77,7 +72,15 @@ builder.node(Conversation, {
       },
     }),
     messageCount: t.exposeInt('messageCount'),
-    metadata: t.expose('metadata', { type: 'JSON' }),
+    metadata: t.field({
+      type: 'JSON',
+      resolve: async ({ id, metadata }, _args, context) => {
+        if (metadata !== undefined) return metadata
+        const whole = await context.loaders.wholeConversation.load(id)
+        if (!whole) throw new Error('a conversation is gone')
+        return whole.metadata ?? null
+      },
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime' }),
   }),
@@ -92,21 +95,26 @@ builder.objectFields(User, t => ({
       first: t.arg.int({ defaultValue: 20, required: false }),
       after: t.arg.string({ required: false }),
     },
-    resolve: (user, args, context) =>
-      keysetConnection(
+    resolve: (user, args, { loaders }, info) => {
+      const pages = selects(info, 'metadata') ? loaders.wholeConversationPage : loaders.conversationPage
+      return keysetConnection(
         args,
-        page => findConversationPage(context.services.db, user.id, page),
-        () => context.loaders.conversationCount.load({ userId: user.id }),
-      ),
+        page => pages.load({ userId: user.id, page }),
+        () => loaders.conversationCount.load(user.id),
+      )
+    },
   }),
   conversation: t.field({
     type: Conversation,
     nullable: true,
     args: { sessionId: t.arg.string() },
-    resolve: (user, { sessionId }, context) =>
-      // No session has such an id, and the database refuses the one character that no text of it can hold.
-      sessionId.includes('\0')
+    resolve: (user, { sessionId }, { loaders }, info) =>
+      // No session has such an id, and the database would refuse it together with all that is read with it.
+      sessionId.includes('\0') || !sessionId.isWellFormed()
         ? null
-        : context.loaders.conversationBySession.load({ userId: user.id, sessionId }),
+        : (selects(info, 'metadata')
+            ? loaders.wholeConversationBySession
+            : loaders.conversationBySession
+          ).load({ userId: user.id, sessionId }),
   }),
 }))

@@ -3,7 +3,7 @@ import { promotionFeedKey } from '../domain/facts/facts.ts'
 import { builder } from './builder.ts'
 import { lastSeen, requireViewer } from './context.ts'
 import { CollectiveFact, requireCategory } from './fact.ts'
-import { createLoaders } from './loaders.ts'
+import { forgetLoaded } from './loaders.ts'
 
 builder.subscriptionField('factPromoted', t =>
   t.field({
@@ -20,7 +20,7 @@ builder.subscriptionField('factPromoted', t =>
       return facts.promotionFeed.follow(key, after, context.signal)
     },
     resolve: async ({ position, factId }, _args, context) => {
-      context.loaders = createLoaders(context.services)
+      forgetLoaded(context)
       context.eventId = String(position)
       const fact = await context.loaders.fact.load(factId)
       if (!fact) throw new Error('a fact that was promoted is gone')

@@ -1,10 +1,4 @@
-import {
-  type FactCursor,
-  type FactRow,
-  findFactCategories,
-  findFactPage,
-  type ListedFact,
-} from '../database/facts.ts'
+import type { FactCursor, FactRow, ListedFact } from '../database/facts.ts'
 import { builder } from './builder.ts'
 import { connectionTypeOf, pageConnection } from './connection.ts'
 import { badUserInput, type Context, requireViewer } from './context.ts'
@@ -14,9 +8,9 @@ export const CollectiveFact = builder.objectRef<FactRow>('CollectiveFact')
 builder.node(CollectiveFact, {
   id: { resolve: fact => fact.id },
   // Everybody's: whoever is signed in may see it.
-  loadManyWithoutCache: (ids, context) => {
+  loadWithoutCache: (id, context) => {
     requireViewer(context)
-    return Promise.all(ids.map(id => context.loaders.fact.load(id)))
+    return context.loaders.fact.load(id)
   },
   fields: t => ({
     content: t.exposeString('content'),
@@ -80,7 +74,7 @@ const CollectiveFactConnection = connectionTypeOf<FactRow, ListedFact>(
 /** @throws GraphQLError BAD_USER_INPUT that names the categories, for any other */
 export async function requireCategory(context: Context, category: string | null): Promise<void> {
   if (category === null) return
-  const categories = await findFactCategories(context.services.db)
+  const categories = await context.loaders.factCategories.load('')
   if (!categories.includes(category)) throw badUserInput(`category: expected one of ${categories.join(', ')}`)
 }
 
@@ -101,7 +95,7 @@ builder.queryField('collectiveFacts', t =>
       return pageConnection(
         args,
         decodeCursor,
-        page => findFactPage(context.services.db, filter, page),
+        page => context.loaders.factPage.load({ ...filter, page }),
         () => context.loaders.factCount.load(filter),
       )
     },

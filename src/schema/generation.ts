@@ -30,13 +30,8 @@ export const Generation = builder.objectRef<GenerationRow>('Generation')
 builder.node(Generation, {
   description: 'One flight: the single run that every concurrent request for the same key shares.',
   id: { resolve: generation => generation.id },
-  loadManyWithoutCache: (ids, context) =>
-    onlyOwn(
-      context,
-      ids,
-      id => context.loaders.generation.load(id),
-      generation => generation.userId,
-    ),
+  loadWithoutCache: (id, context) =>
+    onlyOwn(context, context.loaders.generation.load(id), generation => generation.userId),
   fields: t => ({
     kind: t.expose('kind', { type: GenerationKind }),
     archetype: t.expose('archetype', { type: Archetype, nullable: true }),

@@ -6,7 +6,7 @@ import { badUserInput, type Context, lastSeen, requireViewer } from './context.t
 import { filterRows, followAllInterviews } from './follow-interviews.ts'
 import { decodeIdOf } from './global-id.ts'
 import { InterviewStatusChange } from './interview.ts'
-import { createLoaders } from './loaders.ts'
+import { forgetLoaded } from './loaders.ts'
 
 builder.subscriptionField('interviewStatusChanged', t =>
   t.field({
@@ -23,7 +23,7 @@ builder.subscriptionField('interviewStatusChanged', t =>
         : followOne(context, viewer.user.id, decodeIdOf('Interview', interviewId, 'interviewId'), after)
     },
     resolve: ({ place, change }, _args, context) => {
-      context.loaders = createLoaders(context.services)
+      forgetLoaded(context)
       context.eventId = String(place)
       return change
     },

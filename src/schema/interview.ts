@@ -1,6 +1,6 @@
 import type { InterviewChangeRow } from '../database/interview-changes.ts'
 import type { EnhancedPromptRow } from '../database/interview-prompts.ts'
-import { findInterviewPage, type InterviewRow } from '../database/interviews.ts'
+import type { InterviewRow } from '../database/interviews.ts'
 import { builder } from './builder.ts'
 import { connectionType, keysetConnection } from './connection.ts'
 import { type ErrorCode, ErrorInterface } from './errors.ts'
@@ -16,13 +16,8 @@ export const InterviewStatusChange = builder.objectRef<InterviewChangeRow>('Inte
 
 builder.node(EnhancedPrompt, {
   id: { resolve: prompt => prompt.id },
-  loadManyWithoutCache: (ids, context) =>
-    onlyOwn(
-      context,
-      ids,
-      id => context.loaders.enhancedPrompt.load(id),
-      prompt => prompt.userId,
-    ),
+  loadWithoutCache: (id, context) =>
+    onlyOwn(context, context.loaders.enhancedPrompt.load(id), prompt => prompt.userId),
   fields: t => ({
     text: t.exposeString('text'),
     source: t.exposeString('source'),
@@ -49,13 +44,8 @@ InterviewStatusChange.implement({
 
 builder.node(Interview, {
   id: { resolve: interview => interview.id },
-  loadManyWithoutCache: (ids, context) =>
-    onlyOwn(
-      context,
-      ids,
-      id => context.loaders.interview.load(id),
-      interview => interview.userId,
-    ),
+  loadWithoutCache: (id, context) =>
+    onlyOwn(context, context.loaders.interview.load(id), interview => interview.userId),
   fields: t => ({
     user: t.field({
       type: User,
@@ -98,12 +88,15 @@ builder.objectField(User, 'interviews', t =>
       first: t.arg.int({ defaultValue: 20, required: false }),
       after: t.arg.string({ required: false }),
     },
-    resolve: (user, args, context) => {
+    resolve: ({ id: userId }, args, { loaders }) => {
       const status = args.status ?? null
       return keysetConnection(
         args,
-        page => findInterviewPage(context.services.db, user.id, status, page),
-        () => context.loaders.interviewCount.load({ userId: user.id, status }),
+        page =>
+          status === null
+            ? loaders.interviewPage.load({ userId, page })
+            : loaders.interviewPageOfStatus.load({ userId, page, status }),
+        () => loaders.interviewCount.load({ userId, status }),
       )
     },
   }),

@@ -11,13 +11,8 @@ export const MemoryFact = builder.objectRef<MemoryFactRow>('MemoryFact')
 
 builder.node(MemoryFact, {
   id: { resolve: fact => fact.id },
-  loadManyWithoutCache: (ids, context) =>
-    onlyOwn(
-      context,
-      ids,
-      id => context.loaders.memoryFact.load(id),
-      fact => fact.userId,
-    ),
+  loadWithoutCache: (id, context) =>
+    onlyOwn(context, context.loaders.memoryFact.load(id), fact => fact.userId),
   fields: t => ({
     content: t.exposeString('content'),
     kind: t.exposeString('kind'),

@@ -1,8 +1,9 @@
-import { findPlanPage, type PlanItemRow, type PlanNoteRow, type PlanRow } from '../database/plans.ts'
+import type { FoundPlan, PlanItemRow, PlanNoteRow } from '../database/plans.ts'
 import { planKinds, planNoteKinds } from '../providers/plan.ts'
 import { Analysis, Archetype } from './analysis.ts'
 import { builder } from './builder.ts'
 import { connectionType, keysetConnection } from './connection.ts'
+import { selects } from './selection.ts'
 import { onlyOwn, User } from './user.ts'
 
 export const PlanKind = builder.enumType('PlanKind', { values: planKinds })
@@ -46,15 +47,14 @@ const PlanNote = builder.objectRef<PlanNoteRow>('PlanNote').implement({
   }),
 })
 
-export const Plan = builder.objectRef<PlanRow>('Plan')
+export const Plan = builder.objectRef<FoundPlan>('Plan')
 
 builder.node(Plan, {
   id: { resolve: plan => plan.id },
-  loadManyWithoutCache: (ids, context) =>
-    onlyOwn(
+  loadWithoutCache: (id, context, info) =>
+    onlyOwn<FoundPlan>(
       context,
-      ids,
-      id => context.loaders.plan.load(id),
+      selects(info, 'items') ? context.loaders.wholePlan.load(id) : context.loaders.plan.load(id),
       plan => plan.userId,
     ),
   fields: t => ({
@@ -79,7 +79,15 @@ builder.node(Plan, {
     }),
     title: t.exposeString('title'),
     summary: t.exposeString('summary'),
-    items: t.expose('items', { type: [PlanItem] }),
+    items: t.field({
+      type: [PlanItem],
+      resolve: async ({ id, items }, _args, context) => {
+        if (items) return items
+        const whole = await context.loaders.wholePlan.load(id)
+        if (!whole) throw new Error('a plan is gone')
+        return whole.items
+      },
+    }),
     notes: t.expose('notes', {
       type: [PlanNote],
       description:
@@ -95,7 +103,8 @@ const PlanConnection = connectionType('Plan', Plan)
 builder.objectField(Analysis, 'plans', t =>
   t.field({
     type: [Plan],
-    resolve: (analysis, _args, context) => context.loaders.plansByAnalysis.load(analysis.id),
+    resolve: (analysis, _args, { loaders }, info) =>
+      (selects(info, 'items') ? loaders.wholePlansByAnalysis : loaders.plansByAnalysis).load(analysis.id),
   }),
 )
 
@@ -108,12 +117,13 @@ builder.objectFields(User, t => ({
       first: t.arg.int({ defaultValue: 20, required: false }),
       after: t.arg.string({ required: false }),
     },
-    resolve: (user, args, context) => {
-      const filter = { kind: args.kind ?? null, archetype: args.archetype ?? null }
+    resolve: (user, args, { loaders }, info) => {
+      const filter = { userId: user.id, kind: args.kind ?? null, archetype: args.archetype ?? null }
+      const pages = selects(info, 'items') ? loaders.wholePlanPage : loaders.planPage
       return keysetConnection(
         args,
-        page => findPlanPage(context.services.db, user.id, filter, page),
-        () => context.loaders.planCount.load({ userId: user.id, ...filter }),
+        page => pages.load({ ...filter, page }),
+        () => loaders.planCount.load(filter),
       )
     },
   }),
@@ -121,7 +131,11 @@ builder.objectFields(User, t => ({
     type: Plan,
     nullable: true,
     args: { kind: t.arg({ type: PlanKind }), archetype: t.arg({ type: Archetype }) },
-    resolve: (user, { kind, archetype }, context) =>
-      context.loaders.latestPlan.load({ userId: user.id, kind, archetype }),
+    resolve: (user, { kind, archetype }, { loaders }, info) =>
+      (selects(info, 'items') ? loaders.latestWholePlan : loaders.latestPlan).load({
+        userId: user.id,
+        kind,
+        archetype,
+      }),
   }),
 }))

@@ -6,13 +6,7 @@ export const User = builder.objectRef<UserRow>('User')
 
 builder.node(User, {
   id: { resolve: user => user.id },
-  loadManyWithoutCache: (ids, context) =>
-    onlyOwn(
-      context,
-      ids,
-      id => context.loaders.user.load(id),
-      user => user.id,
-    ),
+  loadWithoutCache: (id, context) => onlyOwn(context, context.loaders.user.load(id), user => user.id),
   fields: t => ({
     email: t.exposeString('email'),
     emailVerified: t.exposeBoolean('emailVerified'),
@@ -20,20 +14,14 @@ builder.node(User, {
   }),
 })
 
-/** Rows by id, and null for those of another user, as if they were not there. */
-export function onlyOwn<Row extends object>(
+/** The row, and null for one of another user, as if it were not there: reads are shared, and know ids alone. */
+export async function onlyOwn<Row extends object>(
   context: Context,
-  ids: readonly string[],
-  load: (id: string) => Promise<Row | null>,
+  load: Promise<Row | null>,
   ownerOf: (row: Row) => string,
-): Promise<(Row | null)[]> {
-  const viewer = requireViewer(context)
-  return Promise.all(
-    ids.map(async id => {
-      const row = await load(id)
-      return row && ownerOf(row) === viewer.user.id ? row : null
-    }),
-  )
+): Promise<Row | null> {
+  const row = await load
+  return row && ownerOf(row) === requireViewer(context).user.id ? row : null
 }
 
 builder.queryField('viewer', t =>

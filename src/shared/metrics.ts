@@ -22,6 +22,13 @@ export function createMetrics() {
     labelNames: readonly Label[] = [],
     buckets = SECONDS,
   ) => new Histogram<Label>({ name, help, labelNames: [...labelNames], buckets, registers })
+  const loaderBatchSize = histogram(
+    'loader_batch_size',
+    'Keys in a batch of a loader',
+    ['loader'],
+    [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000],
+  )
+  const loaderQueries = counter('loader_queries_total', 'Statements sent by a loader', ['loader'])
   return {
     registry,
     coordinationRequests: counter(
@@ -153,13 +160,16 @@ export function createMetrics() {
     graphqlRequests: counter('graphql_requests_total', 'GraphQL operations', ['operation', 'outcome']),
     graphqlSeconds: histogram('graphql_request_seconds', 'Duration of a GraphQL operation', ['operation']),
     subscriptionsActive: gauge('graphql_subscriptions_active', 'Open subscriptions'),
-    loaderBatchSize: histogram(
-      'loader_batch_size',
-      'Keys in a batch of a loader',
-      ['loader'],
-      [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000],
-    ),
-    loaderQueries: counter('loader_queries_total', 'Statements sent by a loader', ['loader']),
+    loaderBatchSize,
+    loaderQueries,
+    /** @returns what counts the batches of a loader. */
+    observeBatches(loader: string) {
+      const [sizes, queries] = [loaderBatchSize.labels({ loader }), loaderQueries.labels({ loader })]
+      return (keys: number) => {
+        sizes.observe(keys)
+        queries.inc()
+      }
+    },
   }
 }
 export type Metrics = ReturnType<typeof createMetrics>

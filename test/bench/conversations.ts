@@ -6,7 +6,7 @@ import { Redis } from 'ioredis'
 import pg from 'pg'
 import { createLocks } from '../../src/coordination/locks.ts'
 import { createDatabaseClient } from '../../src/database/client.ts'
-import { findConversationBySession } from '../../src/database/conversations.ts'
+import { findConversationsBySession } from '../../src/database/conversations.ts'
 import { lockMemory } from '../../src/database/memory-facts.ts'
 import { findMessagePage } from '../../src/database/messages.ts'
 import { createRunTransaction } from '../../src/database/transaction.ts'
@@ -166,7 +166,7 @@ console.table([
 ])
 
 const session = 'Tributary with Redis 1 0'
-const conversation = await findConversationBySession(client, userId, session)
+const [conversation] = await findConversationsBySession(client, [{ userId, sessionId: session }], 'heads')
 if (!conversation) throw new Error('no conversation to read')
 const after = conversation.messageCount - 50
 // Written to the cache by the first read, where it is not there yet.

@@ -1,12 +1,18 @@
 import type { Queryable } from '../../database/client.ts'
 import type { ConversationRow } from '../../database/conversations.ts'
-import { findMessagePage, type MessageRow, readConversationTail } from '../../database/messages.ts'
+import {
+  findMessagePages,
+  type MessagePageKey,
+  type MessageRow,
+  readConversationTail,
+} from '../../database/messages.ts'
 import {
   CACHED_MESSAGES,
   type CachedMessage,
   type ConversationCache,
 } from '../../redis/conversation-cache.ts'
 import { backoffMs } from '../../shared/backoff.ts'
+import { Batcher } from '../../shared/batcher.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Metrics } from '../../shared/metrics.ts'
@@ -30,6 +36,8 @@ interface FreshMessage {
 
 /** Conversations whose tails wait to be mended; of more than these a reader finds out by the version. */
 const MAX_REPAIRS = 10_000
+/** Of up to 101 messages each. */
+const MAX_PAGES = 50
 const RETRY = { baseMs: 200, maxMs: 5000 }
 
 /**
@@ -39,6 +47,7 @@ const RETRY = { baseMs: 200, maxMs: 5000 }
  */
 export class RecentMessages {
   readonly #options: RecentMessagesOptions
+  readonly #pages: Batcher<MessagePageKey, MessageRow[]>
   readonly #repairs = new Map<string, string>()
   #repairing = false
   #failures = 0
@@ -47,6 +56,12 @@ export class RecentMessages {
 
   constructor(options: RecentMessagesOptions) {
     this.#options = options
+    this.#pages = new Batcher({
+      load: keys => findMessagePages(options.db, keys),
+      identify: ({ conversationId, afterSeq, limit }) => `${conversationId} ${afterSeq} ${limit}`,
+      maxKeys: MAX_PAGES,
+      onBatch: options.metrics.observeBatches('messagePage'),
+    })
   }
 
   /** After the commit that led on from `conversation.version`. Never waited for, never rejects. */
@@ -79,7 +94,7 @@ export class RecentMessages {
   ): Promise<MessageRow[]> {
     return (
       (await this.#cachedPage(conversation, afterSeq, limit)) ??
-      findMessagePage(this.#options.db, conversation.id, { afterSeq, limit })
+      this.#pages.load({ conversationId: conversation.id, userId: conversation.userId, afterSeq, limit })
     )
   }
 

@@ -5,6 +5,7 @@ import type { Queryable } from '../../database/client.ts'
 import {
   confirmFacts,
   findCurrentFacts,
+  findCurrentFactsOf,
   insertFacts,
   lockMemory,
   type MemoryFactRow,
@@ -13,6 +14,7 @@ import {
 import { SQLSTATE, sqlState } from '../../database/postgres-errors.ts'
 import type { RunTransaction } from '../../database/transaction.ts'
 import type { FactDraft } from '../../providers/memory.ts'
+import { Batcher } from '../../shared/batcher.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import { mergeFacts } from './merge-facts.ts'
@@ -27,6 +29,9 @@ export interface UserMemoryOptions {
   metrics: Metrics
 }
 
+/** Whose memories are read together: of each up to some hundreds of facts. */
+const MAX_USERS = 50
+
 export type StoreFactsOutcome =
   /** The facts that were told, new or known. */
   | { type: 'stored'; facts: MemoryFactRow[]; current: MemoryFactRow[] }
@@ -38,16 +43,26 @@ export type StoreFactsOutcome =
  */
 export class UserMemory {
   readonly #options: UserMemoryOptions
+  readonly #facts: Batcher<string, MemoryFactRow[]>
 
   constructor(options: UserMemoryOptions) {
     this.#options = options
+    this.#facts = new Batcher({
+      load: async userIds => {
+        const factsByUser = Map.groupBy(await findCurrentFactsOf(options.db, userIds), row => row.userId)
+        return userIds.map(id => factsByUser.get(id) ?? [])
+      },
+      identify: userId => userId,
+      maxKeys: MAX_USERS,
+      onBatch: options.metrics.observeBatches('memoryByUser'),
+    })
   }
 
   /** What counts now, oldest first. @throws {LockTimeoutError} where too many read it already. */
   read(userId: string, signal?: AbortSignal): Promise<MemoryFactRow[]> {
-    const { db, locks, lockTimeoutMs } = this.#options
+    const { locks, lockTimeoutMs } = this.#options
     return locks.memoryReads.runRead(userId, { timeoutMs: lockTimeoutMs, signal, operation: 'read' }, () =>
-      findCurrentFacts(db, userId),
+      this.#facts.load(userId),
     )
   }
 

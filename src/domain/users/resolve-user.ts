@@ -1,6 +1,8 @@
 import type { Queryable } from '../../database/client.ts'
-import { findSessionUser } from '../../database/sessions.ts'
-import { ensureUser, findUserBySubject, type UserRow } from '../../database/users.ts'
+import { findSessionUsers, type SessionUserKey } from '../../database/sessions.ts'
+import { ensureUser, findUsersBySubjects, type SubjectKey, type UserRow } from '../../database/users.ts'
+import { Batcher } from '../../shared/batcher.ts'
+import type { Metrics } from '../../shared/metrics.ts'
 
 export type Role = 'ADMIN' | 'SERVICE'
 
@@ -26,13 +28,32 @@ export interface Principal {
  * who signed in here is never created by a token.
  * @returns undefined when the session has ended.
  */
-export async function resolveUser(db: Queryable, principal: Principal): Promise<Viewer | undefined> {
-  const { issuer, subject, email, roles, sessionId } = principal
-  if (sessionId !== undefined) {
-    const user = await findSessionUser(db, sessionId, subject)
-    return user && { user, roles }
+export type ResolveUser = (principal: Principal) => Promise<Viewer | undefined>
+
+/** Keys of one batch: every request has one, and each brings one row. */
+const MAX_KEYS = 1000
+
+/** One for all requests of an instance, whose look-ups go out together. */
+export function createResolveUser({ db, metrics }: { db: Queryable; metrics: Metrics }): ResolveUser {
+  const bySubject = new Batcher({
+    load: (keys: readonly SubjectKey[]) => findUsersBySubjects(db, keys),
+    identify: ({ issuer, subject }) => JSON.stringify([issuer, subject]),
+    maxKeys: MAX_KEYS,
+    onBatch: metrics.observeBatches('userBySubject'),
+  })
+  const bySession = new Batcher({
+    load: (keys: readonly SessionUserKey[]) => findSessionUsers(db, keys),
+    identify: ({ sessionId, subject }) => `${sessionId} ${subject}`,
+    maxKeys: MAX_KEYS,
+    onBatch: metrics.observeBatches('userBySession'),
+  })
+  return async ({ issuer, subject, email, roles, sessionId }) => {
+    if (sessionId !== undefined) {
+      const user = await bySession.load({ sessionId, subject })
+      return user ? { user, roles } : undefined
+    }
+    const known = await bySubject.load({ issuer, subject })
+    const user = known?.email === email ? known : await ensureUser(db, issuer, subject, email)
+    return { user, roles }
   }
-  const known = await findUserBySubject(db, issuer, subject)
-  const user = known?.email === email ? known : await ensureUser(db, issuer, subject, email)
-  return { user, roles }
 }

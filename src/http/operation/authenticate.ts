@@ -1,5 +1,4 @@
 import { DatabaseAwayError, isDatabaseAway } from '../../database/postgres-errors.ts'
-import { resolveUser } from '../../domain/users/resolve-user.ts'
 import type { Context, Services } from '../../schema/context.ts'
 import { TokenError, type VerifiedToken, type VerifyToken } from '../token.ts'
 import { Refused, refusal } from './refused.ts'
@@ -30,7 +29,7 @@ export async function identify(services: Services, verified: VerifiedToken | und
   if (!verified) return { principal: null, viewer: null }
   const { principal, expiresAt: tokenExpiresAt } = verified
   try {
-    const viewer = await inTime(resolveUser(services.db, principal))
+    const viewer = await inTime(services.resolveUser(principal))
     if (!viewer) throw unauthenticated('The session of this token has ended: log in.')
     return { principal, viewer, tokenExpiresAt }
   } catch (error) {

@@ -1,6 +1,5 @@
 import { type ExecutionResult, execute, type GraphQLSchema, subscribe } from 'graphql'
 import type { Context, Services } from '../../schema/context.ts'
-import { createLoaders } from '../../schema/loaders.ts'
 import { maskError } from '../mask-error.ts'
 import type { VerifyToken } from '../token.ts'
 import { identify, verifyAuthorization } from './authenticate.ts'
@@ -71,7 +70,7 @@ export function createRunOperation(options: OperationOptions): RunOperation {
         ...(await identify(services, verified)),
         ...(facts.signal && { signal: facts.signal }),
         ...(facts.lastEventId !== undefined && { lastEventId: facts.lastEventId }),
-        loaders: createLoaders(services),
+        loaders: services.createLoaders(),
       }
       return operation.type === 'subscription'
         ? await follow(operation, variables, context)

@@ -1,0 +1,100 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+export interface BatcherOptions<Key, Value> {
+  /** What each key comes to, in the order of the keys. Called in the context of whoever made the batcher, never of a caller. */
+  load: (keys: readonly Key[]) => Promise<readonly Value[]>
+  /** The same text for keys that ask for the same: of those that wait together one is sent. */
+  identify: (key: Key) => string
+  /** Keys of one batch at most. */
+  maxKeys: number
+  /** Told of each batch as it is sent. */
+  onBatch?: (keys: number) => void
+}
+
+/** While two are under way, one is with the database and the other on its way there or back; a third would only be smaller. */
+const MAX_UNDER_WAY = 2
+/** Callers behind a database that hangs. Many times what a full house of clients asks for; some 50 MB. */
+const MAX_WAITING = 100_000
+
+/** So much is asked for already that one more would wait for too long. Nothing was read. */
+export class BatcherFullError extends Error {
+  override readonly name = 'BatcherFullError'
+}
+
+interface Waiting<Key, Value> {
+  readonly key: Key
+  readonly answer: Promise<Value>
+  readonly resolve: (value: Value) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Reads for all callers of the process with few statements: a batch goes out while others gather behind it. Who asks when
+ * fewer than two batches are under way goes out at the end of the event loop's turn, with whoever asked in the same turn,
+ * and so waits for nothing. Nobody is handed what was read before they asked: a key joins only a batch that has not been
+ * sent. A batch belongs to nobody: a caller that leaves takes nothing from the others; all of a batch share its failure.
+ */
+export class Batcher<Key, Value> {
+  readonly #options: BatcherOptions<Key, Value>
+  readonly #gathering = new Map<string, Waiting<Key, Value>>()
+  /** Neither a caller's transaction nor its trace goes on in a batch that it happened to send. */
+  readonly #outside = AsyncLocalStorage.snapshot()
+  #underWay = 0
+  #leaving = false
+
+  constructor(options: BatcherOptions<Key, Value>) {
+    this.#options = options
+  }
+
+  identify(key: Key): string {
+    return this.#options.identify(key)
+  }
+
+  load(key: Key): Promise<Value> {
+    const id = this.#options.identify(key)
+    const known = this.#gathering.get(id)
+    if (known) return known.answer
+    if (this.#gathering.size >= MAX_WAITING)
+      return Promise.reject(new BatcherFullError('too many reads wait for the database'))
+    const { promise, resolve, reject } = Promise.withResolvers<Value>()
+    this.#gathering.set(id, { key, answer: promise, resolve, reject })
+    if (!this.#leaving && this.#underWay < MAX_UNDER_WAY) {
+      this.#leaving = true
+      setImmediate(() => {
+        this.#leaving = false
+        this.#send()
+      })
+    }
+    return promise
+  }
+
+  #send(): void {
+    while (this.#gathering.size > 0 && this.#underWay < MAX_UNDER_WAY) {
+      const batch: Waiting<Key, Value>[] = []
+      for (const [id, waiting] of this.#gathering) {
+        if (batch.length === this.#options.maxKeys) break
+        this.#gathering.delete(id)
+        batch.push(waiting)
+      }
+      this.#underWay++
+      this.#options.onBatch?.(batch.length)
+      void this.#outside(() => this.#answer(batch))
+    }
+  }
+
+  async #answer(batch: readonly Waiting<Key, Value>[]): Promise<void> {
+    try {
+      const values = await this.#options.load(batch.map(({ key }) => key))
+      if (values.length !== batch.length)
+        throw new Error('a batch has another number of answers than of keys')
+      // Theirs before the next batch's: what has been read is not held up by what has not.
+      batch.forEach(({ resolve }, index) => {
+        resolve(values[index] as Value)
+      })
+    } catch (error) {
+      for (const { reject } of batch) reject(error)
+    }
+    this.#underWay--
+    this.#send()
+  }
+}
