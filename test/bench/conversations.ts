@@ -8,7 +8,7 @@ import { createLocks } from '../../src/coordination/locks.ts'
 import { createDatabaseClient } from '../../src/database/client.ts'
 import { findConversationsBySession } from '../../src/database/conversations.ts'
 import { lockMemory } from '../../src/database/memory-facts.ts'
-import { findMessagePage } from '../../src/database/messages.ts'
+import { findMessagePages } from '../../src/database/messages.ts'
 import { createRunTransaction } from '../../src/database/transaction.ts'
 import { type Conversations, createConversations } from '../../src/domain/conversations/conversations.ts'
 import { LocalConversationCache } from '../../src/domain/conversations/local-conversation-cache.ts'
@@ -185,7 +185,7 @@ console.table([
   {
     'newest 50 messages': 'from the database',
     ...(await timeEach(READS, () =>
-      findMessagePage(client, conversation.id, { afterSeq: after, limit: 50 }),
+      findMessagePages(client, [{ conversationId: conversation.id, userId, afterSeq: after, limit: 50 }]),
     )),
   },
 ])
