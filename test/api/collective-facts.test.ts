@@ -44,6 +44,7 @@ describe('contributeFact', () => {
     ['white space alone', ' \t\n\u00a0\u3000', message],
     ['characters that nobody sees', '\u200b\u2060\u00ad', message],
     ['10,001 characters', 'x'.repeat(10_001), message],
+    ['10,001 characters of two units each', '🏃'.repeat(10_001), message],
     ['10,000 characters that are more once they are normalised', 'ﷺ'.repeat(10_000), message],
     ['a megabyte of white space', ' '.repeat(1_000_000), message],
     ['NUL', 'a\u0000b', controls],
@@ -86,6 +87,8 @@ describe('contributeFact', () => {
     const again = await contribute('second writer', 'tea keeps me awake', 'sleep')
     expect(again.fact).toMatchObject({ id: fact.id, content: 'Tea keeps me AWAKE', category: 'general' })
     expect((await contribute('novelist', 'y'.repeat(10_000))).fact.content).toHaveLength(10_000)
+    // Characters as one sees them, of which JavaScript counts each of these twice.
+    expect((await contribute('novelist', '🏃'.repeat(10_000))).fact.content).toHaveLength(20_000)
   })
 
   test('counts a user once, confirms by those it counts, and promotes at the third', async () => {

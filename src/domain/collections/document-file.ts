@@ -1,5 +1,4 @@
 import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
 import { fieldIssues } from '../field-issues.ts'
 import { DocumentForm } from './document-form.ts'
 
@@ -48,21 +47,61 @@ export async function* readDocumentFile(path: string): AsyncGenerator<DocumentFo
   }
 }
 
+/** Longer than any document can be, however it is escaped: a file without line ends must not be read into memory. */
+const MAX_LINE_BYTES = 4_194_304
+const LINE_FEED = 0x0a
+
 /** The document of each line that is not empty, or what is wrong with it. */
 async function* readLines(path: string): AsyncGenerator<{ line: number; parsed: DocumentForm | string }> {
-  const file = createReadStream(path, 'utf8')
-  // Without this an error of the file would reach nobody.
-  let failure: Error | undefined
-  file.on('error', error => {
-    failure = error
-  })
   let line = 0
-  for await (const text of createInterface({ input: file, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const bytes of splitLines(createReadStream(path))) {
     line++
-    const json = line === 1 ? text.replace(/^\ufeff/, '') : text
-    if (json.trim() !== '') yield { line, parsed: parseLine(json) }
+    if (bytes === undefined) yield { line, parsed: `expected at most ${MAX_LINE_BYTES} bytes` }
+    else {
+      const json = decode(bytes)
+      if (json === undefined) yield { line, parsed: 'expected UTF-8' }
+      else if (json.trim() !== '') yield { line, parsed: parseLine(json) }
+    }
   }
-  if (failure) throw failure
+}
+
+/**
+ * By line feeds alone: readline takes U+2028 and U+2029 for line ends too, which JSON has within its strings.
+ * @returns undefined for a line that is too long, of which nothing is kept
+ */
+async function* splitLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer | undefined> {
+  let parts: Buffer[] = []
+  let length = 0
+  const take = (part: Buffer) => {
+    length += part.length
+    if (length <= MAX_LINE_BYTES) parts.push(part)
+    else parts = []
+  }
+  const end = () => {
+    const line = length > MAX_LINE_BYTES ? undefined : Buffer.concat(parts)
+    parts = []
+    length = 0
+    return line
+  }
+  for await (const chunk of chunks) {
+    let from = 0
+    for (let at = chunk.indexOf(LINE_FEED); at >= 0; at = chunk.indexOf(LINE_FEED, from)) {
+      take(chunk.subarray(from, at))
+      yield end()
+      from = at + 1
+    }
+    take(chunk.subarray(from))
+  }
+  if (length > 0) yield end()
+}
+
+/** Without a byte order mark; undefined where it is no UTF-8, which would else be stored with its faults. */
+function decode(bytes: Buffer): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    return undefined
+  }
 }
 
 function parseLine(json: string): DocumentForm | string {

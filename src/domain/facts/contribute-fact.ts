@@ -13,6 +13,7 @@ import {
 } from '../../database/facts.ts'
 import { isDatabaseAway, SQLSTATE, sqlState } from '../../database/postgres-errors.ts'
 import type { RunTransaction } from '../../database/transaction.ts'
+import { countCharacters } from '../../shared/characters.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import { SharedRead } from '../../shared/shared-read.ts'
 import { type FieldIssue, fieldIssues } from '../field-issues.ts'
@@ -53,7 +54,7 @@ const Content = z
   .pipe(
     z
       .string()
-      .max(MAX_CHARACTERS, expectedLength)
+      .refine(text => countCharacters(text, MAX_CHARACTERS) <= MAX_CHARACTERS, expectedLength)
       .refine(text => VISIBLE.test(text), expectedLength)
       .refine(text => !UNPRINTABLE.test(text), 'expected text without control characters'),
   )
