@@ -92,6 +92,8 @@ async function ingest(file: string, collection: string, replace: boolean, total:
     const bar = new SingleBar(
       {
         format: `${collection} {bar} {percentage} %, {value} of {total} documents, {eta_formatted} left`,
+        // Of the last ten thousand: a batch or two says little about the next minutes.
+        etaBuffer: 200,
         // Where there is no terminal, a line now and then.
         noTTYOutput: true,
         notTTYSchedule: 5000,

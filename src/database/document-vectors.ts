@@ -104,7 +104,7 @@ const CLAIM = {
   text: `
     WITH due AS (
       SELECT c.id, c.edition, c.version FROM collections c LEFT JOIN collection_vectors s ON s.collection_id = c.id
-      WHERE c.document_count > 0 AND (s.collection_id IS NULL OR (
+      WHERE c.version > 0 AND (s.collection_id IS NULL OR (
         (s.edition < c.edition OR (s.model = $1::text AND s.version < c.version))
         AND (s.claimed_until IS NULL OR s.claimed_until < clock_timestamp())))
       ORDER BY c.updated_at LIMIT 1
@@ -150,14 +150,33 @@ export interface PendingDocument {
   text: string | null
 }
 
+const FIND_WINDOW = {
+  name: 'vectors-find-window',
+  text: `
+    SELECT max(document_id) AS "until" FROM (
+      SELECT document_id FROM documents
+      WHERE collection_id = $1::uuid AND edition = $2::int AND document_id > $3::text ORDER BY document_id LIMIT $4::int
+    ) AS next`,
+}
+/** The id of the last of the next documents, `limit` at most; undefined behind the last of all. */
+export async function findWindow(
+  db: Queryable,
+  { collectionId, edition }: VectorClaim,
+  { after, limit }: { after: string; limit: number },
+): Promise<string | undefined> {
+  const [row] = await db.query<{ until: string | null }>(FIND_WINDOW, [collectionId, edition, after, limit])
+  return row?.until ?? undefined
+}
+
 const FIND_PENDING = {
   name: 'vectors-find-pending',
   text: `
     SELECT d.document_id AS "documentId", encode(d.text_hash, 'hex') AS "textHash",
-      CASE WHEN old.document_id IS NULL THEN left(d.text, $5::int) END AS text
+      CASE WHEN old.document_id IS NULL THEN left(d.text, $6::int) END AS text
     FROM (
       SELECT d.collection_id, d.edition, d.document_id, d.text, sha256(convert_to(d.text, 'UTF8')) AS text_hash
-      FROM documents d WHERE d.collection_id = $1::uuid AND d.edition = $2::int AND d.document_id > $4::text
+      FROM documents d
+      WHERE d.collection_id = $1::uuid AND d.edition = $2::int AND d.document_id > $4::text AND d.document_id <= $5::text
     ) d
     LEFT JOIN document_vectors v ON v.collection_id = d.collection_id AND v.edition = d.edition
       AND v.document_id = d.document_id AND v.text_hash = d.text_hash AND v.model = $3::text
@@ -167,16 +186,16 @@ const FIND_PENDING = {
         AND o.text_hash = d.text_hash AND o.model = $3::text AND $7::boolean LIMIT 1
     ) old ON true
     WHERE v.document_id IS NULL
-    ORDER BY d.document_id LIMIT $6::int`,
+    ORDER BY d.document_id`,
 }
-/** Documents without a vector of their present text, in the order of their ids, after one. */
+/** Of the documents between two ids those without a vector of their present text, in the order of their ids. */
 export function findPendingDocuments(
   db: Queryable,
   { collectionId, edition, model, dimensions }: VectorClaim,
-  { after, characters, limit }: { after: string; characters: number; limit: number },
+  { after, until, characters }: { after: string; until: string; characters: number },
 ): Promise<PendingDocument[]> {
   const reuse = dimensions !== null
-  const values = [collectionId, edition, model, after, characters, limit, reuse]
+  const values = [collectionId, edition, model, after, until, characters, reuse]
   return db.query<PendingDocument>(FIND_PENDING, values)
 }
 

@@ -252,6 +252,17 @@ test('what is replaced by the same text keeps its vector, and nothing is left of
   expect(idsOf(await searchCollection(gateway.url, 'library', 'broth'))).toEqual(['insomnia'])
 })
 
+test('of a collection that is emptied no vector is left', async () => {
+  const { database, start } = await createScene()
+  const gateway = await start()
+  await ingestDocuments(gateway.url, 'library', LIBRARY)
+  await filled(database, 'library', 1)
+  await ingestDocuments(gateway.url, 'library', [], { replace: true })
+  await filled(database, 'library', 2)
+  expect(await vectorsOf(database, 'library')).toMatchObject({ vectors: 0, editions: 0 })
+  expect(await searchCollection(gateway.url, 'library', 'slumber')).toEqual([])
+})
+
 test('a document that has changed is never found by what it said before', async () => {
   const { database, embeddings, start } = await createScene()
   const gateway = await start()

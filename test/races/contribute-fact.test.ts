@@ -1,5 +1,8 @@
+import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { CHANGE_CHANNEL } from '../../src/database/changes.ts'
 import { createDatabaseClient, type DatabaseClient } from '../../src/database/client.ts'
+import { FACT_TOPIC } from '../../src/database/facts.ts'
 import { createRunTransaction } from '../../src/database/transaction.ts'
 import { ensureUser } from '../../src/database/users.ts'
 import { ContributeFact, type ContributeFactOutcome } from '../../src/domain/facts/contribute-fact.ts'
@@ -46,7 +49,7 @@ function instance(promotionThreshold = 3, db: DatabaseClient = client) {
   })
   const contribute = (userId: string, content: string) =>
     contributeFact.execute({ userId, content, category: 'general' })
-  return { contribute, metrics }
+  return { contribute, contributeFact, metrics }
 }
 
 const user = async (name: string) => (await ensureUser(client, '', name, 'user@example.com')).id
@@ -58,7 +61,7 @@ function factsOfOneLane(name: string, count: number): string[] {
   const facts: string[] = []
   for (let number = 0; facts.length < count; number++) {
     const fact = `${name} ${number}`
-    if (Number.parseInt(factHash(fact).slice(0, 8), 16) % 4 === 0) facts.push(fact)
+    if (Number.parseInt(factHash(fact).slice(0, 8), 16) % 2 === 0) facts.push(fact)
   }
   return facts
 }
@@ -92,6 +95,114 @@ test('what gathers for one fact is one transaction, and each is told what became
   expect(await metrics.registry.getSingleMetricAsString('facts_promoted_total')).toContain(
     'facts_promoted_total 1',
   )
+})
+
+test('facts that one transaction promotes together have numbers of their own, and go by in one try', async () => {
+  const { contribute, metrics } = instance(1)
+  const [one = ''] = await users('together', 1)
+  // The first goes alone, and the others are promoted together.
+  const outcomes = await Promise.all(factsOfOneLane('Together', 6).map(fact => contribute(one, fact)))
+  expect(told(outcomes)).toEqual(outcomes.map(() => [true, true, 1]))
+  expect(await transactions(metrics, 'commit')).toBe(2)
+  expect(await transactions(metrics, 'rollback')).toBe(0)
+  const log = await database.query<{ position: number }>(
+    `SELECT position FROM fact_promotions p JOIN collective_facts f ON f.id = p.fact_id
+     WHERE f.content LIKE 'Together %' ORDER BY position`,
+  )
+  const first = log[0]?.position ?? 0
+  expect(log.map(({ position }) => position)).toEqual([0, 1, 2, 3, 4, 5].map(number => first + number))
+})
+
+test('of several spellings in one transaction the first is shown', async () => {
+  const { contribute } = instance()
+  const [opener = '', a = '', b = ''] = await users('speller', 3)
+  const [opening = ''] = factsOfOneLane('Opening', 1)
+  const name = factsOfOneLane('Spelled as it came', 1)[0] ?? ''
+  const outcomes = await Promise.all([
+    contribute(opener, opening),
+    contribute(a, name),
+    contribute(b, name.toUpperCase()),
+  ])
+  expect(told(outcomes)).toEqual([
+    [true, false, 1],
+    [true, false, 2],
+    [true, false, 2],
+  ])
+  for (const outcome of outcomes.slice(1))
+    expect(outcome.type === 'contributed' && outcome.fact.content).toBe(name)
+})
+
+test('a promotion wakes those who listen, of whatever instance, with its commit and without saying what it is', async () => {
+  const listener = new pg.Client(database.url)
+  await listener.connect()
+  const heard: (string | undefined)[] = []
+  listener.on('notification', ({ payload }) => heard.push(payload))
+  await listener.query(`LISTEN ${CHANGE_CHANNEL}`)
+  const { contribute } = instance(2)
+  const [a = '', b = ''] = await users('waker', 2)
+  await contribute(a, 'Wakes are short')
+  await contribute(b, 'Wakes are short')
+  await until(() => heard.length > 0, { what: 'the wake' })
+  expect(heard).toEqual([`${FACT_TOPIC}:promoted`])
+  await listener.end()
+})
+
+test('where the clock of the database was set back, a confirmation still comes after those before it', async () => {
+  const { contribute } = instance(3)
+  const [a = '', b = ''] = await users('time traveller', 2)
+  const fact = await contribute(a, 'Clocks go back')
+  await database.query(
+    "UPDATE collective_facts SET last_confirmed_at = last_confirmed_at + interval '1 hour' WHERE content = 'Clocks go back'",
+  )
+  const confirmed = await contribute(b, 'Clocks go back')
+  if (fact.type !== 'contributed' || confirmed.type !== 'contributed') throw new Error('not contributed')
+  expect(confirmed.fact.lastConfirmedAt.getTime()).toBe(fact.fact.lastConfirmedAt.getTime() + 3_600_000)
+})
+
+test('as many wait for an instance as may, and the next is turned away at once', async () => {
+  const { contribute } = instance()
+  const [opener = '', ...crowd] = await users('crowd', 21)
+  const [first = '', ...facts] = factsOfOneLane('Crowded out', 101)
+  await contribute(opener, first)
+  const held = await holdLock(
+    database.url,
+    `SELECT 1 FROM collective_facts WHERE content = '${first}' FOR UPDATE`,
+  )
+  const atWork = contribute(crowd[0] ?? '', first)
+  await held.waitedFor()
+  const waiting = crowd.flatMap(id => facts.map(fact => contribute(id, fact)))
+  await expect(contribute(opener, facts[0] ?? '')).rejects.toThrow('turned a caller away: 2000 wait already')
+  await held.release()
+  expect((await Promise.all([atWork, ...waiting])).every(outcome => outcome.type === 'contributed')).toBe(
+    true,
+  )
+})
+
+test('whoever leaves while their contribution waits has made none', async () => {
+  const { contribute, contributeFact } = instance()
+  const [opener = '', leaver = ''] = await users('leaver', 2)
+  const [first = '', second = ''] = factsOfOneLane('Left behind', 2)
+  await contribute(opener, first)
+  const held = await holdLock(
+    database.url,
+    `SELECT 1 FROM collective_facts WHERE content = '${first}' FOR UPDATE`,
+  )
+  const atWork = contribute(leaver, first)
+  await held.waitedFor()
+  const leaving = new AbortController()
+  const left = contributeFact.execute({
+    userId: leaver,
+    content: second,
+    category: 'general',
+    signal: leaving.signal,
+  })
+  // Its category is read first; then it waits.
+  await until(() => contributeFact.waiting === 1, { what: 'the contribution to wait' })
+  leaving.abort(new Error('left'))
+  await expect(left).rejects.toThrow('left')
+  await held.release()
+  await atWork
+  expect(await database.query('SELECT 1 FROM collective_facts WHERE content = $1', [second])).toEqual([])
 })
 
 test('where the threshold was lowered, the next contribution promotes, and no repetition does', async () => {

@@ -5,6 +5,7 @@ import {
   copyVectors,
   deleteVectorsBefore,
   findPendingDocuments,
+  findWindow,
   forgetDimensions,
   insertVectors,
   type NewVector,
@@ -27,8 +28,8 @@ export interface EmbedDocumentsOptions {
   metrics: Metrics
 }
 
-/** Documents that one statement looks up. */
-const PAGE = 256
+/** Documents that one statement looks at, whether they have their vectors or not: it reads and hashes their texts. */
+const WINDOW = 500
 /** Of one call: what servers take, and some hundred milliseconds' work of theirs. */
 const BATCH = { documents: 32, characters: 100_000 }
 /** A model reads some thousand words, and the beginning of a text says what it is about. */
@@ -116,11 +117,11 @@ export class EmbedDocuments {
     if (claim.dimensions === null) await this.#deleteVectors({ ...claim, edition: claim.edition + 1 })
     let after = ''
     for (;;) {
-      const page = await findPendingDocuments(db, claim, { after, characters: MAX_CHARACTERS, limit: PAGE })
-      const last = page.at(-1)
-      if (!last) break
+      const until = await findWindow(db, claim, { after, limit: WINDOW })
+      if (until === undefined) break
+      const page = await findPendingDocuments(db, claim, { after, until, characters: MAX_CHARACTERS })
       if (!(await this.#embedPage(claim, page))) return
-      after = last.documentId
+      after = until
     }
     await this.#deleteVectors(claim)
     await completeVectors(db, claim)

@@ -96,6 +96,11 @@ export class ContributeFact {
     })
   }
 
+  /** Contributions that wait for their transaction. */
+  get waiting(): number {
+    return this.#group.queueLength
+  }
+
   /** @throws {GroupCommitFullError} when too many wait already */
   async execute(request: ContributionRequest): Promise<ContributeFactOutcome> {
     const { userId, category, signal } = request
