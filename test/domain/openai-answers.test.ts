@@ -134,6 +134,57 @@ describe('an answer is read', () => {
     expect(result.metadata).toMatchObject({ repaired: false })
   })
 
+  test.each<[string, (answer: string) => string]>([
+    ['after what the model thinks', answer => `<think>\nFirst {"summary": "no"}\n</think>\n\n${answer}`],
+    ['after thoughts whose beginning has no tag', answer => `Let me see.\n</think>${answer}`],
+    ['after thoughts, in a fence', answer => `<think>Hm.</think>\n\`\`\`json\n${answer}\n\`\`\``],
+  ])('%s', async (_, write) => {
+    for (const streamed of [true, false]) {
+      const { server, generator } = await openAiScene()
+      server.script(call => call.answer({ content: write(call.sample()), streamed }))
+      const { result } = await generator.generateAnalysis(analysisInput(), runContext())
+      expect(result.metadata).toMatchObject({ repaired: false })
+    }
+  })
+
+  test('that speaks of thoughts itself', async () => {
+    const { server, generator } = await openAiScene()
+    const activity = { hour: 7, minute: 0, title: 'Think', description: 'As in </think>.' }
+    const content = JSON.stringify({ title: 'Day', summary: '<think>', activities: Array(4).fill(activity) })
+    server.script(call => call.answer({ content }))
+    const plan = await generator.generatePlan(planInput({ kind: 'ROUTINE' }), runContext())
+    expect(plan).toMatchObject({
+      summary: '<think>',
+      items: Array(4).fill({ description: 'As in </think>.' }),
+    })
+  })
+
+  test('in parts, of which some are no text', async () => {
+    const { server, generator } = await openAiScene()
+    const partsOf = (answer: string) => [
+      { type: 'thinking', thinking: [{ type: 'text', text: 'Hm.' }], text: 'Hm.' },
+      { type: 'text', text: answer.slice(0, 20) },
+      { text: answer.slice(20) },
+    ]
+    const choice = (told: object) => ({ choices: [{ index: 0, ...told }] })
+    server.script(
+      call => {
+        const message = { role: 'assistant', content: partsOf(call.sample()) }
+        call.raw(JSON.stringify(choice({ finish_reason: 'stop', message })), 'application/json')
+      },
+      call => {
+        const pieces = partsOf(call.sample()).map(part => choice({ delta: { content: [part] } }))
+        const events = [...pieces, choice({ delta: {}, finish_reason: 'stop' })]
+        call.raw(events.map(event => `data: ${JSON.stringify(event)}\n\n`).join(''), 'text/event-stream')
+      },
+    )
+    for (const _ of [1, 2]) {
+      const { result } = await generator.generateAnalysis(analysisInput(), runContext())
+      expect(result.metadata).toMatchObject({ repaired: false })
+    }
+    expect(server.calls).toHaveLength(2)
+  })
+
   test('from a server that does not stream, and is not asked to again', async () => {
     const { server, generator } = await openAiScene()
     server.script(call =>

@@ -160,6 +160,31 @@ describe('a provider that sends', () => {
     await until(() => server.calls[0]?.hungUp === true, { what: 'the end of the connection' })
   })
 
+  test.each<[number, FailureReason, boolean]>([
+    [400, 'rejected', false],
+    [401, 'unauthorized', false],
+    [503, 'down', true],
+  ])('an error whose body never ends is the error of its status, %i', async (status, reason, retryable) => {
+    const { server, generator } = await openAiScene({ limits: { errorBodyMs: 20 }, policy: { tries: 1 } })
+    server.onCall = call => call.begin('{"error": {"mess', { status, contentType: 'application/json' })
+    const failure = await failureOf(generator.generateAnalysis(analysisInput(), runContext()))
+    expect(failure).toMatchObject({ reason, retryable, details: { status } })
+    expect(server.calls).toHaveLength(1)
+    await until(() => server.openConnections === 0, { what: 'the end of the connection' })
+  })
+
+  test('what has come of an error that never ends is read', async () => {
+    const { server, generator } = await openAiScene({ limits: { errorBodyMs: 500 } })
+    server.script(call =>
+      call.begin('{"error": {"message": "stream is not supported"}}', {
+        status: 400,
+        contentType: 'application/json',
+      }),
+    )
+    await generator.generateAnalysis(analysisInput(), runContext())
+    expect(server.calls.map(({ body }) => body.stream ?? false)).toEqual([true, false])
+  })
+
   test('an error of 10 MB is not read to its end', async () => {
     const { server, generator } = await openAiScene()
     server.onCall = call =>

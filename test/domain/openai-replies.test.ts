@@ -63,6 +63,15 @@ describe('a reply from a model', () => {
     expect(context.texts.at(-1)).toBe(text)
   })
 
+  test('is not what the model thinks before it', async () => {
+    const { server, generator } = await openAiScene()
+    const answer = JSON.stringify({ reply: 'Oats.', facts: [], documents: [] })
+    server.script(call => call.answer({ content: `<think>Say {"reply": "rice"}? No.</think>${answer}` }))
+    const context = replyContext()
+    expect((await generator.generateReply(input, context)).text).toBe('Oats.')
+    expect(context.texts.every(part => 'Oats.'.startsWith(part))).toBe(true)
+  })
+
   test('that is empty is a failure', async () => {
     const { server, generator } = await openAiScene()
     server.script(call => call.answer({ content: JSON.stringify({ reply: ' ', facts: [], documents: [] }) }))

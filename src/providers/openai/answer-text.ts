@@ -1,18 +1,33 @@
 import type { JsonValue } from '../../shared/json.ts'
 
 /**
- * The JSON that a model has written. Models that are not held to a schema like to put it into a Markdown fence.
+ * The JSON that a model has written. Models that are not held to a schema like to think aloud before it, and to put it into
+ * a Markdown fence.
  * @returns undefined when it is none
  */
 export function parseAnswerText(content: string): JsonValue | undefined {
-  const fenced = withoutFence(content.trim())
-  for (const text of fenced === undefined ? [content] : [content, fenced]) {
+  const said = afterThought(content)
+  for (const text of [content, said, withoutFence(said.trim())]) {
+    if (text === undefined) continue
     try {
       return JSON.parse(text) as JsonValue
     } catch {}
   }
   return undefined
 }
+
+/** What a model says after what it thinks aloud, some of them without a tag before it; nothing while it still thinks. */
+export function afterThought(content: string): string {
+  const end = content.indexOf(THOUGHT_ENDS)
+  const begins = content.trimStart().startsWith(THOUGHT_BEGINS)
+  if (begins && end < 0) return ''
+  // Within JSON it is part of a text.
+  const isJson = content.trimStart().startsWith('{')
+  return end < 0 || isJson ? content : content.slice(end + THOUGHT_ENDS.length)
+}
+
+const THOUGHT_BEGINS = '<think>'
+const THOUGHT_ENDS = '</think>'
 
 function withoutFence(text: string): string | undefined {
   const from = text.indexOf('\n') + 1

@@ -14,6 +14,7 @@ import { retryAfterMs } from './retry-after.ts'
 const NO_TIMEOUT_MS = 2_147_483_647
 /** What is read of an error's body; only its code is looked at. */
 const ERROR_BODY_BYTES = 65_536
+const ERROR_BODY_MS = 2000
 
 /** The library without what it would do by itself: no retries, no timer, no log, no look at the environment, no redirects. */
 export function createApiClient(options: {
@@ -21,6 +22,8 @@ export function createApiClient(options: {
   baseUrl: string
   /** Undefined for a server that asks for none. */
   apiKey: string | undefined
+  /** For how long the rest of an error is waited for: its status, and what it asks to wait, are known by then. */
+  errorBodyMs?: number
 }): OpenAI {
   // What is null here would else come from the library's own look at the environment.
   return new OpenAI({
@@ -35,7 +38,7 @@ export function createApiClient(options: {
     timeout: NO_TIMEOUT_MS,
     // Its log would hold the prompts.
     logLevel: 'off',
-    fetch: fetchAnswer,
+    fetch: (url, init) => fetchAnswer(url, init, options.errorBodyMs ?? ERROR_BODY_MS),
   })
 }
 
@@ -63,12 +66,16 @@ export function detailsOf(error: APIError, apiKey: string | undefined): FailureD
 }
 
 /** Follows no redirect, which would take a user's data to somebody else, and reads no more of an error than it needs. */
-async function fetchAnswer(url: string | URL | Request, init?: RequestInit): Promise<Response> {
+async function fetchAnswer(
+  url: string | URL | Request,
+  init: RequestInit | undefined,
+  errorBodyMs: number,
+): Promise<Response> {
   const response = await fetch(url, { ...init, redirect: 'manual' })
   if (response.ok || !response.body) return response
-  const chunks = receiveBody(response.body, init?.signal ?? new AbortController().signal)
+  const signal = AbortSignal.any([AbortSignal.timeout(errorBodyMs), ...(init?.signal ? [init.signal] : [])])
   // Its status says enough where the rest does not arrive.
-  const text = await readStart(chunks, ERROR_BODY_BYTES).catch(() => '')
+  const text = await readStart(receiveBody(response.body, signal), ERROR_BODY_BYTES)
   return new Response(text || null, { status: response.status, headers: response.headers })
 }
 

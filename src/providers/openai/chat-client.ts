@@ -34,7 +34,7 @@ export class ChatClient {
     limits: AnswerLimits
     now: () => Date
   }) {
-    this.#client = createApiClient(options)
+    this.#client = createApiClient({ ...options, errorBodyMs: options.limits.errorBodyMs })
     this.#apiKey = options.apiKey
     this.#model = options.model
     this.#limits = options.limits

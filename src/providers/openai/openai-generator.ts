@@ -8,7 +8,7 @@ import type { ExchangeInput, FactDraft } from '../memory.ts'
 import type { PlanDraft, PlanInput, PlanKind } from '../plan.ts'
 import type { ReplyContext, ReplyDraft, ReplyInput } from '../reply.ts'
 import { analysisDraft, analysisQuestion, loadAnalysisPrompt } from './analysis-question.ts'
-import { storable } from './answer-text.ts'
+import { afterThought, storable } from './answer-text.ts'
 import { askModel, type Question, type Reply } from './ask-model.ts'
 import { ChatClient } from './chat-client.ts'
 import { interviewPromptDraft, interviewQuestion, loadInterviewPrompt } from './interview-question.ts'
@@ -59,7 +59,11 @@ export interface OpenAiGeneratorOptions {
 }
 
 /** The largest plan, two weeks of six dishes a day, is a twentieth of it. */
-const LIMITS: AnswerLimits = { answerBytes: 2 * 1024 * 1024, streamBytes: 32 * 1024 * 1024 }
+const LIMITS: AnswerLimits = {
+  answerBytes: 2 * 1024 * 1024,
+  streamBytes: 32 * 1024 * 1024,
+  errorBodyMs: 2000,
+}
 /** Somebody waits for the answer: tries are few, and pauses shorter than a generation takes. */
 const POLICY = { tries: 3, baseMs: 500, maxMs: 8000, longestRetryAfterMs: 30_000 }
 /** More failures in a row than one run makes alone, so that one unlucky run closes nothing. */
@@ -197,7 +201,7 @@ export function createOpenAiGenerator(options: OpenAiGeneratorOptions): Generato
     async generateReply(input: ReplyInput, context: ReplyContext): Promise<ReplyDraft> {
       const question = replyQuestion(prompts.reply, input)
       const reply = await ask('CONVERSATION_REPLY', question, context, content => {
-        const text = replySoFar(content)
+        const text = replySoFar(afterThought(content))
         if (text !== undefined) context.reportText(storable(text))
       })
       const draft = replyDraft(reply.answer, input)

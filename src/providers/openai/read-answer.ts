@@ -24,6 +24,8 @@ export interface AnswerLimits {
   answerBytes: number
   /** Of a stream with all its wrapping: a few hundred bytes for every few characters. */
   streamBytes: number
+  /** For how long the rest of an error is waited for: its status, and what it asks to wait, are known by then. */
+  errorBodyMs: number
 }
 
 /**
@@ -62,6 +64,14 @@ export async function readAnswer(
 const OPENING_BRACE = 0x7b
 
 const text = z.string().nullish()
+/** A text, or its parts; those that are something else than text, such as what a model thinks, are none of the answer. */
+const content = z
+  .union([z.string(), z.array(z.object({ type: text, text }))])
+  .nullish()
+  .transform(told => {
+    if (!Array.isArray(told)) return told ?? ''
+    return told.map(part => ((part.type ?? 'text') === 'text' ? (part.text ?? '') : '')).join('')
+  })
 const usage = z
   .object({ prompt_tokens: z.int().min(0), completion_tokens: z.int().min(0) })
   .transform(({ prompt_tokens, completion_tokens }) => ({ input: prompt_tokens, output: completion_tokens }))
@@ -69,9 +79,7 @@ const usage = z
   .catch(null)
 
 const wholeAnswer = z.object({
-  choices: z
-    .array(z.object({ finish_reason: text, message: z.object({ content: text, refusal: text }) }))
-    .min(1),
+  choices: z.array(z.object({ finish_reason: text, message: z.object({ content, refusal: text }) })).min(1),
   usage,
 })
 
@@ -81,7 +89,7 @@ const chunkOfAnswer = z.object({
       z.object({
         index: z.int().optional(),
         finish_reason: text,
-        delta: z.object({ content: text, refusal: text }).nullish(),
+        delta: z.object({ content, refusal: text }).nullish(),
       }),
     )
     .nullish(),
@@ -97,7 +105,7 @@ async function readWhole(chunks: AsyncGenerator<Uint8Array>): Promise<Completion
   if (!choice) throw new ProviderFailure('unusable')
   if (choice.message.refusal) throw new ProviderFailure('declined')
   return {
-    content: choice.message.content ?? '',
+    content: choice.message.content,
     finishReason: choice.finish_reason ?? null,
     usage: parsed.data?.usage ?? null,
   }
@@ -121,10 +129,10 @@ async function readEvents(
     if (!choice) continue
     completion.finishReason = choice.finish_reason ?? completion.finishReason
     if (choice.delta?.refusal) refused = true
-    const content = choice.delta?.content ?? ''
-    if (content === '') continue
-    parts.push(content)
-    characters += content.length
+    const piece = choice.delta?.content ?? ''
+    if (piece === '') continue
+    parts.push(piece)
+    characters += piece.length
     if (characters > limits.answerBytes) throw new ProviderFailure('oversized')
     onText(characters, () => parts.join(''))
   }

@@ -44,15 +44,17 @@ export async function* bounded(
   }
 }
 
-/** At most so many bytes, as text; what follows is not read. */
+/** At most so many bytes, as text: those that come before the body ends, breaks off or is hung up on. */
 export async function readStart(chunks: AsyncIterable<Uint8Array>, mostBytes: number): Promise<string> {
   const parts: Uint8Array[] = []
   let bytes = 0
-  for await (const chunk of chunks) {
-    parts.push(chunk.subarray(0, mostBytes - bytes))
-    bytes += chunk.length
-    if (bytes >= mostBytes) break
-  }
+  try {
+    for await (const chunk of chunks) {
+      parts.push(chunk.subarray(0, mostBytes - bytes))
+      bytes += chunk.length
+      if (bytes >= mostBytes) break
+    }
+  } catch {}
   return Buffer.concat(parts).toString('utf8')
 }
 
