@@ -10,7 +10,7 @@ import {
 } from '../../src/providers/generator.ts'
 import type { InterviewPromptDraft, InterviewPromptInput } from '../../src/providers/interview-prompt.ts'
 import type { ExchangeInput, FactDraft } from '../../src/providers/memory.ts'
-import type { PlanDraft, PreferenceConflict } from '../../src/providers/plan.ts'
+import type { PlanDraft, PlanInput, PreferenceConflict } from '../../src/providers/plan.ts'
 import type { ReplyDraft, ReplyInput } from '../../src/providers/reply.ts'
 import { extractFacts } from '../../src/providers/rules/memory/extract-facts.ts'
 import type { ProviderLine, ProviderRequest } from './process-provider.ts'
@@ -54,8 +54,16 @@ export class HttpGenerator implements Generator {
     return { text: draft.summary, metadata: { engine: this.name } }
   }
 
-  async generatePlan(): Promise<PlanDraft> {
-    throw new GenerationError('This provider makes no plans.', { retryable: false })
+  /** The run is told to the provider by the plan's kind and the metric of the data points. */
+  async generatePlan({ kind, points }: PlanInput, context: GenerationContext): Promise<PlanDraft> {
+    const request: ProviderRequest = {
+      instance: this.#instance,
+      key: `${kind} ${points[0]?.metric}`,
+      mode: 'INITIAL',
+      points: points.length,
+    }
+    const { summary } = await this.#insist(request, context)
+    return { title: summary, summary, items: [], notes: [], metadata: { engine: this.name } }
   }
 
   /** Plain words are enough for a test, and cost no call. */
