@@ -13,6 +13,7 @@ import { startInterviews } from './domain/interviews/interviews.ts'
 import { learnLater, REMEMBER_QUEUE, startLearning } from './domain/memory/learn-from-replies.ts'
 import { RememberExchange } from './domain/memory/remember-exchange.ts'
 import { UserMemory } from './domain/memory/user-memory.ts'
+import { CLEARING_QUEUE, CONSISTENCY_QUEUE, startMaintenance } from './domain/operations/maintenance.ts'
 import { RunConsistencyCheck } from './domain/operations/run-consistency-check.ts'
 import { GeneratePlan } from './domain/plans/generate-plan.ts'
 import { SIGN_IN_MAIL_QUEUE } from './domain/sign-in/parts.ts'
@@ -38,7 +39,14 @@ const REPLY_READ_TIMEOUT_MS = 2000
 const MS_PER_MINUTE = 60_000
 
 /** Every queue of durable jobs, named by the use case that works on it. */
-export const jobQueues = [INTERVIEW_PROMPT_QUEUE, REMEMBER_QUEUE, SIGN_IN_MAIL_QUEUE, ACCOUNT_SYNC_QUEUE]
+export const jobQueues = [
+  INTERVIEW_PROMPT_QUEUE,
+  REMEMBER_QUEUE,
+  SIGN_IN_MAIL_QUEUE,
+  ACCOUNT_SYNC_QUEUE,
+  CLEARING_QUEUE,
+  CONSISTENCY_QUEUE,
+]
 
 export interface FeaturesOptions
   extends Pick<FoundationOptions, 'config' | 'generator' | 'logger' | 'metrics' | 'clock'> {
@@ -211,6 +219,16 @@ export async function startFeatures(
     metrics,
   })
   owners.defer(() => collections.close())
+  const runConsistencyCheck = new RunConsistencyCheck({
+    db,
+    transaction,
+    conversationCache,
+    interviewDeadlineMs: config.interviewEnhanceDeadlineMs,
+    eventsCommitted,
+    now,
+    metrics,
+  })
+  await startMaintenance({ db, jobs, runConsistencyCheck, logger, metrics })
   const services: Services = {
     db,
     resolveUser: createResolveUser({ db, metrics }),
@@ -224,15 +242,7 @@ export async function startFeatures(
     moveInterview: interviews.moveInterview,
     deliverPrompts: interviews.deliverPrompts,
     interviewFeed: interviews.feed,
-    runConsistencyCheck: new RunConsistencyCheck({
-      db,
-      transaction,
-      conversationCache,
-      interviewDeadlineMs: config.interviewEnhanceDeadlineMs,
-      eventsCommitted,
-      now,
-      metrics,
-    }),
+    runConsistencyCheck,
     sendMessage,
     userMemory,
     rememberExchange,

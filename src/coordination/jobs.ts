@@ -18,6 +18,8 @@ export interface Jobs {
    * still be run again, when the word of its end was lost: handlers must be idempotent.
    */
   work<Payload>(queue: string, handler: JobHandler<Payload>, options: { concurrency: number }): Promise<void>
+  /** Makes one job of the queue, without a payload, at each time of a cron expression in UTC, on whichever instance comes first. */
+  schedule(queue: string, cron: string): Promise<void>
   /** Takes no more jobs; waits for those at work, for `timeoutMs` at most, a second at least. Idempotent. */
   stop(timeoutMs: number): Promise<void>
 }
@@ -42,6 +44,8 @@ const HEARTBEAT_S = 10
 const SUPERVISE_S = 5
 /** Jobs of other instances' transactions, and those whose wake was lost. */
 const POLL_S = 1
+/** How often it is looked whether a scheduled job is due, and whether one was made; the most that the library takes. */
+const CRON_S = 45
 /** In the gateway's own database. */
 const SCHEMA = 'tributary_jobs'
 /**
@@ -77,7 +81,10 @@ export async function createJobs(options: {
     db: { executeSql: limited((text, values) => client.pool.query(text, values)) },
     schema: SCHEMA,
     createSchema,
-    schedule: false,
+    // Hourly and monthly work: a minute late is early enough.
+    schedule: true,
+    cronMonitorIntervalSeconds: CRON_S,
+    cronWorkerIntervalSeconds: CRON_S,
     registerInstance: false,
     superviseIntervalSeconds: SUPERVISE_S,
     monitorIntervalSeconds: SUPERVISE_S,
@@ -133,6 +140,10 @@ export async function createJobs(options: {
         },
       )
       workerByQueue.set(queue, worker)
+    },
+    async schedule(queue, cron) {
+      // Of what fell due while no instance lived, one job is enough.
+      await boss.schedule(queue, cron, {}, { tz: 'UTC', missed: 'once' })
     },
     stop(timeoutMs) {
       stopped ??= boss.stop({ close: false, graceful: true, timeout: timeoutMs })

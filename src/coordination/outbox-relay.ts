@@ -1,5 +1,5 @@
 import type { Queryable } from '../database/client.ts'
-import { claimEvents, clearPublished, markPublished, type StoredEvent } from '../database/outbox.ts'
+import { claimEvents, markPublished, type StoredEvent } from '../database/outbox.ts'
 import { backoffMs } from '../shared/backoff.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Logger } from '../shared/logger.ts'
@@ -18,7 +18,6 @@ const CLAIM_MS = 30_000
 /** A wake may come from another instance's commit, which this one does not hear of. */
 const POLL_MS = 2000
 const RETRY = { baseMs: 200, maxMs: 10_000 }
-const CLEAR_EVERY_MS = 3_600_000
 
 /**
  * Carries events from the outbox to those who listen elsewhere: each at least once, a batch at a time and by one instance
@@ -30,7 +29,6 @@ export class OutboxRelay {
   #again = false
   #closed = false
   #failures = 0
-  #clearedAtMs = Number.NEGATIVE_INFINITY
   #cancelTimer: (() => void) | undefined
 
   constructor(options: OutboxRelayOptions) {
@@ -71,7 +69,7 @@ export class OutboxRelay {
   }
 
   async #relayBatch(): Promise<number> {
-    const { db, publish, clock } = this.#options
+    const { db, publish } = this.#options
     const events = await claimEvents(db, BATCH, CLAIM_MS)
     if (events.length > 0) {
       await publish?.(events)
@@ -79,10 +77,6 @@ export class OutboxRelay {
         db,
         events.map(event => event.id),
       )
-    }
-    if (clock.nowMs() - this.#clearedAtMs > CLEAR_EVERY_MS) {
-      await clearPublished(db)
-      this.#clearedAtMs = clock.nowMs()
     }
     return events.length
   }

@@ -56,8 +56,13 @@ export async function forgetAttempts(db: Queryable, key: string): Promise<void> 
 
 const CLEAR = {
   name: 'attempts-clear',
-  text: 'DELETE FROM attempt_windows WHERE ends_at < clock_timestamp()',
+  text: `
+    DELETE FROM attempt_windows WHERE key IN (
+      SELECT key FROM attempt_windows WHERE ends_at < clock_timestamp() LIMIT $1::int FOR UPDATE SKIP LOCKED
+    )
+    RETURNING 1`,
 }
-export async function clearAttempts(db: Queryable): Promise<void> {
-  await db.query(CLEAR)
+/** @returns how many; as many as `limit` where there may be more. */
+export async function clearAttempts(db: Queryable, limit: number): Promise<number> {
+  return (await db.query(CLEAR, [limit])).length
 }

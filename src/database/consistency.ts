@@ -54,6 +54,22 @@ export const findTrackingMismatches = finding(
    WHERE t.analysis_count IS DISTINCT FROM a.count`,
 )
 
+/** Analyses beyond the first of their run: a run has one committed result. */
+export const findDuplicateAnalyses = finding(
+  'consistency-duplicate-analyses',
+  `SELECT id::text AS id FROM (
+     SELECT id, row_number() OVER (PARTITION BY generation_id ORDER BY created_at, id) AS place FROM analyses
+   ) AS placed WHERE place > 1`,
+)
+
+/** Facts that are promoted without a place in the log of promotions, or have one and are not. */
+export const findPromotionMismatches = finding(
+  'consistency-promotion-mismatches',
+  `SELECT f.id::text AS id FROM collective_facts f
+   LEFT JOIN fact_promotions p ON p.fact_id = f.id
+   WHERE (f.promoted_at IS NULL) <> (p.fact_id IS NULL)`,
+)
+
 /** Facts whose count is not that of their sources. */
 export const findFactCountMismatches = finding(
   'consistency-fact-count-mismatches',

@@ -63,8 +63,14 @@ export async function voidEmailTokens(
 
 const CLEAR = {
   name: 'email-tokens-clear',
-  text: "DELETE FROM email_tokens WHERE expires_at < clock_timestamp() - interval '1 day'",
+  text: `
+    DELETE FROM email_tokens WHERE token_hash IN (
+      SELECT token_hash FROM email_tokens WHERE expires_at < clock_timestamp() - interval '1 day'
+      LIMIT $1::int FOR UPDATE SKIP LOCKED
+    )
+    RETURNING 1`,
 }
-export async function clearEmailTokens(db: Queryable): Promise<void> {
-  await db.query(CLEAR)
+/** @returns how many; as many as `limit` where there may be more. */
+export async function clearEmailTokens(db: Queryable, limit: number): Promise<number> {
+  return (await db.query(CLEAR, [limit])).length
 }

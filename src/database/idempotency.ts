@@ -53,3 +53,17 @@ export async function keepAnswer<Answer>(
   if (!row) throw new Error('an upsert returned no row')
   return row.fingerprint === claim.fingerprint ? { type: 'kept', answer: row.answer } : { type: 'reused' }
 }
+
+const CLEAR = {
+  name: 'idempotency-clear',
+  text: `
+    DELETE FROM idempotency_keys WHERE (user_id, key) IN (
+      SELECT user_id, key FROM idempotency_keys WHERE created_at < clock_timestamp() - ${KEPT}
+      LIMIT $1::int FOR UPDATE SKIP LOCKED
+    )
+    RETURNING 1`,
+}
+/** Those that do not count any more. @returns how many; as many as `limit` where there may be more. */
+export async function clearIdempotencyKeys(db: Queryable, limit: number): Promise<number> {
+  return (await db.query(CLEAR, [limit])).length
+}

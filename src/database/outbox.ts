@@ -52,8 +52,14 @@ export async function markPublished(db: Queryable, ids: readonly string[]): Prom
 
 const CLEAR = {
   name: 'outbox-clear',
-  text: "DELETE FROM outbox WHERE published_at < clock_timestamp() - interval '1 day'",
+  text: `
+    DELETE FROM outbox WHERE id IN (
+      SELECT id FROM outbox WHERE published_at < clock_timestamp() - interval '1 day'
+      LIMIT $1::int FOR UPDATE SKIP LOCKED
+    )
+    RETURNING 1`,
 }
-export async function clearPublished(db: Queryable): Promise<void> {
-  await db.query(CLEAR)
+/** @returns how many; as many as `limit` where there may be more. */
+export async function clearPublished(db: Queryable, limit: number): Promise<number> {
+  return (await db.query(CLEAR, [limit])).length
 }

@@ -137,8 +137,14 @@ export async function findLiveSessions(db: Queryable, sessionIds: readonly strin
 
 const CLEAR = {
   name: 'sessions-clear',
-  text: "DELETE FROM sessions WHERE expires_at < clock_timestamp() - interval '1 day'",
+  text: `
+    DELETE FROM sessions WHERE id IN (
+      SELECT id FROM sessions WHERE expires_at < clock_timestamp() - interval '1 day'
+      LIMIT $1::int FOR UPDATE SKIP LOCKED
+    )
+    RETURNING 1`,
 }
-export async function clearSessions(db: Queryable): Promise<void> {
-  await db.query(CLEAR)
+/** @returns how many; as many as `limit` where there may be more. */
+export async function clearSessions(db: Queryable, limit: number): Promise<number> {
+  return (await db.query(CLEAR, [limit])).length
 }

@@ -157,6 +157,14 @@ export function createMetrics() {
       'Documents of collections that got a vector, kept that of the same text, or have none because the model takes no such text',
       ['outcome'],
     ),
+    maintenanceCleared: counter('maintenance_cleared_total', 'Rows deleted because they had ended', [
+      'table',
+    ]),
+    consistencyFindings: gauge(
+      'consistency_findings',
+      'What the last monthly check of the stored data found wrong, on the instance that made it',
+      ['check'],
+    ),
     graphqlRequests: counter('graphql_requests_total', 'GraphQL operations', ['operation', 'outcome']),
     graphqlSeconds: histogram('graphql_request_seconds', 'Duration of a GraphQL operation', ['operation']),
     subscriptionsActive: gauge('graphql_subscriptions_active', 'Open subscriptions'),

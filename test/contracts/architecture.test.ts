@@ -26,6 +26,8 @@ const TOP = [
   'rotate-key.ts',
   'watch-for-stop.ts',
   'import.ts',
+  'check-consistency.ts',
+  'open-database.ts',
 ]
 const SETTINGS = 'config.ts'
 

@@ -1,12 +1,14 @@
 import type { Queryable } from '../../database/client.ts'
 import {
   type Finding,
+  findDuplicateAnalyses,
   findFactCountMismatches,
   findHistoryGaps,
   findMessageCountMismatches,
   findMessageGaps,
   findMissingPrompts,
   findOrphanedPrompts,
+  findPromotionMismatches,
   findTrackingMismatches,
   recountFacts,
   recountMessages,
@@ -66,8 +68,8 @@ export class RunConsistencyCheck {
     this.#options = options
     this.#checks = [
       ...interviewChecks(options),
-      trackingCheck(options),
-      factCountCheck(options),
+      ...analysisChecks(options),
+      ...factChecks(options),
       ...conversationChecks(options),
     ]
   }
@@ -164,20 +166,28 @@ function interviewChecks({ db, interviewDeadlineMs }: RunConsistencyCheckOptions
   ]
 }
 
-function trackingCheck({ db }: RunConsistencyCheckOptions): Check {
-  return {
-    name: 'tracking_mismatch',
-    find: limit => findTrackingMismatches(db, limit),
-    repair: (transaction, ids) => repairTracking(transaction, ids),
-  }
+function analysisChecks({ db }: RunConsistencyCheckOptions): Check[] {
+  return [
+    {
+      name: 'tracking_mismatch',
+      find: limit => findTrackingMismatches(db, limit),
+      repair: (transaction, ids) => repairTracking(transaction, ids),
+    },
+    // Plans may stand on either: which one goes is for a person to say.
+    { name: 'duplicate_analysis', find: limit => findDuplicateAnalyses(db, limit) },
+  ]
 }
 
-function factCountCheck({ db }: RunConsistencyCheckOptions): Check {
-  return {
-    name: 'fact_count_mismatch',
-    find: limit => findFactCountMismatches(db, limit),
-    repair: (transaction, ids) => recountFacts(transaction, ids),
-  }
+function factChecks({ db }: RunConsistencyCheckOptions): Check[] {
+  return [
+    {
+      name: 'fact_count_mismatch',
+      find: limit => findFactCountMismatches(db, limit),
+      repair: (transaction, ids) => recountFacts(transaction, ids),
+    },
+    // Subscribers have been told, or not: making it good would tell them again, or keep it from them.
+    { name: 'promotion_mismatch', find: limit => findPromotionMismatches(db, limit) },
+  ]
 }
 
 function conversationChecks({ db, conversationCache: cache }: RunConsistencyCheckOptions): Check[] {

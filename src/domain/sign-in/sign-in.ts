@@ -1,9 +1,7 @@
 import type { ChangeWakes } from '../../coordination/change-wakes.ts'
 import type { Jobs } from '../../coordination/jobs.ts'
-import { clearAttempts } from '../../database/attempts.ts'
 import type { DatabaseClient } from '../../database/client.ts'
-import { clearEmailTokens } from '../../database/email-tokens.ts'
-import { clearSessions, SESSION_TOPIC } from '../../database/sessions.ts'
+import { SESSION_TOPIC } from '../../database/sessions.ts'
 import type { RunTransaction } from '../../database/transaction.ts'
 import type { Mailer } from '../../providers/mailer.ts'
 import type { Clock } from '../../shared/clock.ts'
@@ -31,10 +29,7 @@ export interface SignIn extends SignInParts {
 
 /** Mails of one instance at a time. */
 const MAILS_AT_ONCE = 2
-/** What has expired costs a little room until then. */
-const CLEAR_EVERY_MS = 3_600_000
-
-/** Signing in, at work: its mails, and the clearing of what has expired. */
+/** Signing in, at work: its mails, and the ends of sessions. */
 export async function startSignIn(options: SignInOptions): Promise<SignIn> {
   const { db, transaction, jobs, changes, mailer, signAccessToken, clock, logger } = options
   await jobs.work<SignInMailJob>(SIGN_IN_MAIL_QUEUE, job => sendSignInMail({ db, mailer }, job), {
@@ -42,16 +37,6 @@ export async function startSignIn(options: SignInOptions): Promise<SignIn> {
   })
   const sessionWatch = new SessionWatch({ db, clock, logger })
   changes.listen(SESSION_TOPIC, sessionWatch)
-  let cancelTimer = () => {}
-  let clearing = Promise.resolve()
-  const clearLater = () => {
-    cancelTimer = clock.setTimer(() => {
-      clearing = Promise.all([clearAttempts(db), clearEmailTokens(db), clearSessions(db)])
-        .catch(error => logger.warn({ err: error }, 'expired tokens could not be cleared'))
-        .then(clearLater)
-    }, CLEAR_EVERY_MS)
-  }
-  clearLater()
   return {
     db,
     transaction,
@@ -61,10 +46,6 @@ export async function startSignIn(options: SignInOptions): Promise<SignIn> {
     sessionWatch,
     async close() {
       sessionWatch.close()
-      cancelTimer()
-      await clearing
-      // One that was set while we waited.
-      cancelTimer()
       mailer.close()
     },
   }
