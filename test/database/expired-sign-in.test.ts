@@ -30,7 +30,7 @@ test('attempts are forgotten when their window has ended, and not before', async
   await database.query(
     "INSERT INTO attempt_windows (key, count, ends_at) VALUES ('over', 1, now() - interval '1 s'), ('open', 1, now() + interval '1 min')",
   )
-  await clearAttempts(client)
+  await clearAttempts(client, 100)
   expect(await database.query('SELECT key FROM attempt_windows')).toEqual([{ key: 'open' }])
 })
 
@@ -47,8 +47,8 @@ test('tokens of mails, and sessions with theirs, a day after they have expired',
        INSERT INTO refresh_tokens (token_hash, session_id) SELECT '${age}', id FROM session`,
     )
   }
-  await clearEmailTokens(client)
-  await clearSessions(client)
+  await clearEmailTokens(client, 100)
+  await clearSessions(client, 100)
   const left = ages.slice(1).map(token_hash => ({ token_hash }))
   expect(await database.query('SELECT token_hash FROM email_tokens ORDER BY expires_at')).toEqual(left)
   expect(await database.query('SELECT token_hash FROM refresh_tokens ORDER BY token_hash DESC')).toEqual(
