@@ -18,14 +18,21 @@ export function clientAddress(request: IncomingMessage): string {
   const seen = plain(request.socket.remoteAddress ?? '')
   const forwarded = request.headers['x-forwarded-for']
   const last = plain(
-    String(forwarded ?? '')
-      .split(',')
-      .at(-1)
-      ?.trim() ?? '',
+    withoutPort(
+      String(forwarded ?? '')
+        .split(',')
+        .at(-1)
+        ?.trim() ?? '',
+    ),
   )
   const address =
     isIP(last) && isIP(seen) && near.check(seen, isIP(seen) === 6 ? 'ipv6' : 'ipv4') ? last : seen
   return isIP(address) === 6 ? network(address) : address
+}
+
+/** Some proxies write `203.0.113.7:5123`; taken for no address, all of their clients would be one. */
+function withoutPort(address: string): string {
+  return address.replace(/^\[(.+)\](:\d+)?$/, '$1').replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1')
 }
 
 function plain(address: string): string {
