@@ -63,6 +63,15 @@ export interface Config {
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
   readonly logFormat: 'pretty' | 'json'
   readonly shutdownTimeoutMs: number
+  /** Absent: spans are collected by nobody, and none is made. */
+  readonly tracing:
+    | {
+        readonly endpoint: string
+        readonly headers: Readonly<Record<string, string>>
+        readonly serviceName: string
+        readonly sampleRatio: number
+      }
+    | undefined
 }
 
 /** Without one, expired tokens of the provider cannot be refreshed. */
@@ -169,6 +178,23 @@ const Environment = z.object({
     .default('info'),
   LOG_FORMAT: z.enum(['pretty', 'json'], 'expected pretty or json').optional(),
   SHUTDOWN_TIMEOUT_MS: milliseconds(30_000),
+  // The names that OpenTelemetry gives them everywhere.
+  OTEL_EXPORTER_OTLP_ENDPOINT: urlOf(['https:', 'http:']).optional(),
+  OTEL_EXPORTER_OTLP_HEADERS: z
+    .string()
+    .default('')
+    .transform(list => list.split(',').filter(pair => pair.trim()))
+    .refine(pairs => pairs.every(pair => /^[^=]+=/.test(pair)), 'expected name=value, several with commas')
+    .transform(pairs =>
+      Object.fromEntries(
+        pairs.map(pair => [
+          pair.slice(0, pair.indexOf('=')).trim(),
+          decodeURIComponent(pair.slice(pair.indexOf('=') + 1).trim()),
+        ]),
+      ),
+    ),
+  OTEL_SERVICE_NAME: z.string().default('tributary'),
+  OTEL_TRACES_SAMPLER_ARG: number({ min: 0, max: 1, default: 1 }),
 })
 
 /**
@@ -274,6 +300,15 @@ export function readConfig(
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT ?? (terminal ? 'pretty' : 'json'),
     shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
+    tracing:
+      env.OTEL_EXPORTER_OTLP_ENDPOINT === undefined
+        ? undefined
+        : {
+            endpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT,
+            headers: env.OTEL_EXPORTER_OTLP_HEADERS,
+            serviceName: env.OTEL_SERVICE_NAME,
+            sampleRatio: env.OTEL_TRACES_SAMPLER_ARG,
+          },
   }
 }
 

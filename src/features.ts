@@ -49,7 +49,7 @@ export const jobQueues = [
 ]
 
 export interface FeaturesOptions
-  extends Pick<FoundationOptions, 'config' | 'generator' | 'logger' | 'metrics' | 'clock'> {
+  extends Pick<FoundationOptions, 'config' | 'generator' | 'logger' | 'metrics' | 'tracing' | 'clock'> {
   /** Undefined where keys come from an address: users sign in elsewhere. */
   jwtSecret: string | undefined
   sealingKeys: SealingKeys
@@ -70,7 +70,7 @@ export async function startFeatures(
   owners: AsyncDisposableStack,
 ): Promise<Features> {
   const { db, transaction, coordination, jobs, redis, longestGenerationMs, eventsCommitted } = foundation
-  const { config, generator, jwtSecret, sealingKeys, now, logger, metrics, clock } = options
+  const { config, generator, jwtSecret, sealingKeys, now, logger, metrics, tracing, clock } = options
   const { runOnce, runWatch } = coordination
   const rules = {
     recentWindowMs: config.recentAnalysisMinutes * MS_PER_MINUTE,
@@ -232,7 +232,7 @@ export async function startFeatures(
   const services: Services = {
     db,
     resolveUser: createResolveUser({ db, metrics }),
-    createLoaders: loadersOver(createReads({ db, runOnce, metrics })),
+    createLoaders: loadersOver(createReads({ db, runOnce, metrics, tracing }), tracing),
     transaction,
     runOnce,
     runWatch,
@@ -259,6 +259,7 @@ export async function startFeatures(
     now,
     logger,
     metrics,
+    tracing,
   }
   return { services, promptListener, recentWindowMs: rules.recentWindowMs }
 }

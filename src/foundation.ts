@@ -12,6 +12,7 @@ import { appendEvents } from './redis/event-stream.ts'
 import type { Clock } from './shared/clock.ts'
 import type { Logger } from './shared/logger.ts'
 import type { Metrics } from './shared/metrics.ts'
+import type { Tracing } from './shared/tracing.ts'
 
 export interface FoundationOptions {
   config: Config
@@ -21,6 +22,7 @@ export interface FoundationOptions {
   jobQueues: readonly string[]
   logger: Logger
   metrics: Metrics
+  tracing: Tracing | undefined
   clock: Clock
   /** Ends the migrations that are under way. */
   signal: AbortSignal | undefined
@@ -45,7 +47,7 @@ export async function openFoundation(
   options: FoundationOptions,
   owners: AsyncDisposableStack,
 ): Promise<Foundation> {
-  const { config, databaseUrl, generator, logger, metrics, clock, signal } = options
+  const { config, databaseUrl, generator, logger, metrics, tracing, clock, signal } = options
   await migrate(databaseUrl, message => logger.info(message), { signal })
   const db = createDatabaseClient({
     url: databaseUrl,
@@ -53,9 +55,10 @@ export async function openFoundation(
     lockTimeoutMs: config.lockTimeoutMs,
     logger,
     metrics,
+    tracing,
   })
   owners.defer(() => db.close())
-  const transaction = createRunTransaction(db, { logger, metrics })
+  const transaction = createRunTransaction(db, { logger, metrics, tracing })
   const longestGenerationMs =
     generator.longestGenerationMs?.(config.generationTimeoutMs) ?? config.generationTimeoutMs
   const coordination = await createCoordination({
@@ -66,6 +69,7 @@ export async function openFoundation(
     clock,
     logger,
     metrics,
+    tracing,
   })
   owners.defer(() => coordination.close())
   const jobs = await createJobs({ client: db, queues: options.jobQueues, logger })

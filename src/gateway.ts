@@ -11,6 +11,7 @@ import {
 } from './http/health.ts'
 import { type HttpServer, listen } from './http/http-server.ts'
 import { createRunOperation } from './http/operation/operations.ts'
+import { tracedSchema } from './http/operation/traced-schema.ts'
 import { createDevelopmentToken, createVerifyToken } from './http/token.ts'
 import type { Generator } from './providers/generator.ts'
 import { schema } from './schema/schema.ts'
@@ -18,6 +19,7 @@ import { type Clock, systemClock } from './shared/clock.ts'
 import type { Logger } from './shared/logger.ts'
 import type { Metrics } from './shared/metrics.ts'
 import type { SealingKeys } from './shared/sealing-keys.ts'
+import type { Tracing } from './shared/tracing.ts'
 
 /** A database that is there, or was started for this instance, which then stops it when all else is closed. */
 export interface OpenDatabase {
@@ -35,6 +37,8 @@ export interface GatewayOptions {
   generator: Generator
   logger: Logger
   metrics: Metrics
+  /** Undefined: spans are collected by nobody. */
+  tracing?: Tracing | undefined
   clock?: Clock
   now?: () => Date
   /** Ends a start that is still under way: it rejects with the signal's reason, and has closed what was open. */
@@ -51,7 +55,7 @@ export interface Gateway {
 
 /** One instance, which listens before anything else. Several in one process share nothing but what their settings name. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { config, logger, metrics, signal, clock = systemClock, now = () => new Date() } = options
+  const { config, logger, metrics, tracing, signal, clock = systemClock, now = () => new Date() } = options
   let phase: Phase = 'starting'
   const owners = new AsyncDisposableStack()
   const closeAll = () => owners.disposeAsync().catch(error => logger.error({ err: error }, 'closing failed'))
@@ -61,6 +65,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       host: config.host,
       port: config.port,
       logger,
+      tracing,
       phase: () => phase,
       reports,
       metrics: async () => ({
@@ -72,7 +77,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
     const database = await options.openDatabase(signal)
     owners.defer(() => database.stop?.())
-    const shared = { config, generator: options.generator, logger, metrics, clock }
+    const shared = { config, generator: options.generator, logger, metrics, tracing, clock }
     const foundation = await openFoundation(
       { ...shared, databaseUrl: database.url, jobQueues, signal },
       owners,
@@ -84,7 +89,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       { ...shared, jwtSecret, sealingKeys, now },
       owners,
     )
-    reports['/api/health/coordination'] = () => coordinationHealth(config.coordination, coordination, metrics)
+    reports['/api/health/coordination'] = () =>
+      coordinationHealth(config.coordination, coordination, metrics, () => databaseAnswers(db))
     reports['/api/health/database-sync'] = () =>
       databaseSyncHealth({
         client: db,
@@ -99,7 +105,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         ? undefined
         : await createDevelopmentToken({ ...tokens, secret: jwtSecret })
     const runOperation = createRunOperation({
-      schema,
+      schema: tracing ? tracedSchema(schema, tracing) : schema,
       services,
       verifyToken: createVerifyToken(tokens),
       limits: config.operationLimits,

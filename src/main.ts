@@ -8,6 +8,7 @@ import type { Generator } from './providers/generator.ts'
 import { createRulesGenerator } from './providers/rules/rules-generator.ts'
 import { createLogger, DEVELOPMENT_TOKEN, type Logger } from './shared/logger.ts'
 import { collectProcessMetrics, createMetrics, type Metrics } from './shared/metrics.ts'
+import type { Tracing } from './shared/tracing.ts'
 import { watchForStop } from './watch-for-stop.ts'
 
 /** What a drain may take beyond its time: to close connections, and to stop the embedded database. */
@@ -32,6 +33,9 @@ async function main(): Promise<void> {
   const log = logger
   const stop = watchForStop({ logger: log, giveUpAfterMs: config.shutdownTimeoutMs + CLOSING_MS })
 
+  // Loaded where spans are collected: its packages cost 50 ms and memory.
+  const tracing =
+    config.tracing && (await import('./shared/open-telemetry.ts')).startOpenTelemetry(config.tracing)
   const metrics = createMetrics()
   collectProcessMetrics(metrics)
   const secret =
@@ -41,9 +45,10 @@ async function main(): Promise<void> {
     openDatabase: signal => openDatabase(config, log, signal),
     jwtSecret: secret,
     sealingKeys: await loadSealingKeys(config),
-    generator: await createGenerator(config, log, metrics),
+    generator: await createGenerator(config, log, metrics, tracing),
     logger: log,
     metrics,
+    tracing,
     signal: stop.signal,
   }).catch(error => {
     if (error !== stop.signal.reason) throw error
@@ -54,6 +59,7 @@ async function main(): Promise<void> {
     if (gateway.developmentToken) log.info(`${DEVELOPMENT_TOKEN}${gateway.developmentToken}`)
     if (!stop.signal.aborted) await new Promise(resolve => stop.signal.addEventListener('abort', resolve))
     await gateway.close()
+    await tracing?.close()
   }
   log.info(gateway ? 'drained' : 'stopped before it had started')
   process.exit(stop.exitCode)
@@ -65,7 +71,12 @@ async function openDatabase(config: Config, log: Logger, signal?: AbortSignal): 
     : { url: config.databaseUrl }
 }
 
-async function createGenerator(config: Config, log: Logger, metrics: Metrics): Promise<Generator> {
+async function createGenerator(
+  config: Config,
+  log: Logger,
+  metrics: Metrics,
+  tracing: Tracing | undefined,
+): Promise<Generator> {
   if (!config.openai) return createRulesGenerator()
   // Loaded where it is used: its client library costs 0.2 s and memory.
   const { createOpenAiGenerator } = await import('./providers/openai/openai-generator.ts')
@@ -73,6 +84,7 @@ async function createGenerator(config: Config, log: Logger, metrics: Metrics): P
     ...config.openai,
     callTimeoutMs: config.generationTimeoutMs,
     logger: log,
+    tracing,
     onTokens: ({ kind, direction, tokens }) => metrics.providerTokens.inc({ kind, direction }, tokens),
     onRepair: ({ kind }) => metrics.providerRepairs.inc({ kind }),
     onBreakerChange: ({ kind, state }) => metrics.providerBreaker.set({ kind }, state === 'closed' ? 0 : 1),

@@ -7,6 +7,7 @@ import { createRedisRunEvents } from '../redis/run-events.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
+import type { Tracing } from '../shared/tracing.ts'
 import { ChangeWakes } from './change-wakes.ts'
 import type { Leases } from './lease.ts'
 import { LeaseKeeper } from './lease-keeper.ts'
@@ -32,6 +33,7 @@ export interface CoordinationOptions {
   clock: Clock
   logger: Logger
   metrics: Metrics
+  tracing?: Tracing | undefined
 }
 
 export interface Coordination {
@@ -107,6 +109,7 @@ export async function createCoordination(options: CoordinationOptions): Promise<
     clock,
     logger,
     metrics,
+    tracing: options.tracing,
     generationTimeoutMs: config.generationTimeoutMs,
   })
   const runOnce = new RunOnce(pilot)
@@ -124,6 +127,8 @@ export async function createCoordination(options: CoordinationOptions): Promise<
     },
     async drain(finishMs, leaveMs) {
       await within(finishMs, runOnce.drained())
+      const { flights } = runOnce.figures
+      if (flights > 0) logger.warn({ flights }, 'what takes longer than the drain is left to other instances')
       pilot.handOverAll()
       // What still does not end waits for a database that does not answer.
       await within(leaveMs, runOnce.drained())

@@ -7,6 +7,7 @@ import { backoffMs } from '../shared/backoff.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
+import { inSpan, type Tracing } from '../shared/tracing.ts'
 import { assertOutsideTransaction } from '../shared/transaction-scope.ts'
 import type { Flight, FlightEnd } from './flight.ts'
 import { FencedError, type Lease, LeaseLostError, type Leases } from './lease.ts'
@@ -24,6 +25,7 @@ export interface PilotOptions {
   clock: Clock
   logger: Logger
   metrics: Metrics
+  tracing?: Tracing | undefined
   generationTimeoutMs: number
   random?: () => number
 }
@@ -77,7 +79,11 @@ export class Pilot {
       if (acquisition.type === 'backing-off') return this.#failedBefore(acquisition)
       if (acquisition.type === 'acquired') {
         owned = acquisition.lease
-        const end = await this.#own(flight, spec, acquisition.lease, askedAtMs)
+        const { lease } = acquisition
+        const attributes = { 'tributary.run': lease.runId, 'tributary.epoch': lease.epoch }
+        const end = await inSpan(this.#options.tracing, `run ${lease.kind}`, { attributes }, () =>
+          this.#own(flight, spec, lease, askedAtMs),
+        )
         if (end) return end
       }
       const runId = acquisition.type === 'acquired' ? acquisition.lease.runId : acquisition.runId
@@ -179,7 +185,9 @@ export class Pilot {
     let outcome = 'success'
     try {
       // A provider that does not obey the signal is left behind; its late answer is dropped.
-      return await abortable(call(callSignal), callSignal)
+      return await inSpan(this.#options.tracing, `generate ${kind}`, { kind: 'client' }, () =>
+        abortable(call(callSignal), callSignal),
+      )
     } catch (error) {
       outcome = timeout.signal.aborted ? 'timeout' : signal.aborted ? 'aborted' : 'error'
       if (error instanceof GenerationError || callSignal.aborted) throw error

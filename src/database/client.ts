@@ -2,6 +2,7 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
+import type { Tracing } from '../shared/tracing.ts'
 import { PrismaClient } from './generated/client.ts'
 
 export type Value = string | number | boolean | null | Date
@@ -29,6 +30,7 @@ export interface DatabaseOptions {
   lockTimeoutMs: number
   logger: Logger
   metrics: Metrics
+  tracing?: Tracing | undefined
 }
 
 /** A statement of a request that runs so long is broken, or waits for something that will not come. */
@@ -81,19 +83,32 @@ export function createDatabaseClient(options: DatabaseOptions): DatabaseClient {
   return {
     pool,
     prisma,
-    async query<Row>(statement: Statement, values: readonly Value[] = []) {
-      const result = await pool.query({
-        name: statement.name,
-        text: statement.text,
-        values: values.map(toParameter),
+    query<Row>(statement: Statement, values: readonly Value[] = []) {
+      return tracedStatement(options.tracing, statement, async () => {
+        const result = await pool.query({
+          name: statement.name,
+          text: statement.text,
+          values: values.map(toParameter),
+        })
+        return result.rows as Row[]
       })
-      return result.rows as Row[]
     },
     close() {
       closed ??= prisma.$disconnect().then(() => pool.end())
       return closed
     },
   }
+}
+
+/** A span has the statement's name, and neither its text nor what it was given. The wait for a connection is part of it. */
+export function tracedStatement<T>(
+  tracing: Tracing | undefined,
+  { name }: Statement,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (!tracing) return work()
+  const attributes = { 'db.system.name': 'postgresql', 'db.query.summary': name }
+  return tracing.span(`SQL ${name}`, { kind: 'client', attributes }, work)
 }
 
 /** Instants go out as ISO 8601 in UTC, whichever driver carries them. */

@@ -2,8 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { backoffMs } from '../shared/backoff.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
+import { inSpan, type Tracing } from '../shared/tracing.ts'
 import { runInTransactionScope, runOutsideTransactionScope } from '../shared/transaction-scope.ts'
-import { type DatabaseClient, type Queryable, type Statement, toParameter, type Value } from './client.ts'
+import {
+  type DatabaseClient,
+  type Queryable,
+  type Statement,
+  toParameter,
+  tracedStatement,
+  type Value,
+} from './client.ts'
 import type { Prisma } from './generated/client.ts'
 import { isRetryableTransactionError } from './postgres-errors.ts'
 
@@ -42,10 +50,10 @@ const MAX_TRIES = 4
  */
 export function createRunTransaction(
   client: DatabaseClient,
-  options: { logger: Logger; metrics: Metrics },
+  options: { logger: Logger; metrics: Metrics; tracing?: Tracing | undefined },
 ): RunTransaction {
-  const { logger, metrics } = options
-  return async (name, work, { isolationLevel, timeoutMs = TIMEOUT_MS } = {}) => {
+  const { logger, metrics, tracing } = options
+  const run: RunTransaction = async (name, work, { isolationLevel, timeoutMs = TIMEOUT_MS } = {}) => {
     const startedAt = performance.now()
     for (let attempt = 1; ; attempt++) {
       const actions: (() => void | Promise<void>)[] = []
@@ -53,7 +61,7 @@ export function createRunTransaction(
         const result = await client.prisma.$transaction(
           prisma => {
             logger.debug({ transaction: name, attempt }, 'begin')
-            return runInTransactionScope(name, () => work(bind(prisma, actions)))
+            return runInTransactionScope(name, () => work(bind(prisma, actions, tracing)))
           },
           { maxWait: MAX_WAIT_MS, timeout: timeoutMs, ...(isolationLevel && { isolationLevel }) },
         )
@@ -80,17 +88,25 @@ export function createRunTransaction(
       }
     }
   }
+  return (name, work, options) => inSpan(tracing, `transaction ${name}`, {}, () => run(name, work, options))
 }
 
 const SAVEPOINT = 'SAVEPOINT inner_work'
 const ROLLBACK_TO_SAVEPOINT = 'ROLLBACK TO SAVEPOINT inner_work'
 const RELEASE_SAVEPOINT = 'RELEASE SAVEPOINT inner_work'
 
-function bind(prisma: Prisma.TransactionClient, actions: (() => void | Promise<void>)[]): Transaction {
+function bind(
+  prisma: Prisma.TransactionClient,
+  actions: (() => void | Promise<void>)[],
+  tracing: Tracing | undefined,
+): Transaction {
   return {
     prisma,
     query<Row>(statement: Statement, values: readonly Value[] = []) {
-      return prisma.$queryRawUnsafe<Row[]>(statement.text, ...values.map(toParameter))
+      // Prisma's promises begin with their `then`.
+      return tracedStatement(tracing, statement, async () =>
+        prisma.$queryRawUnsafe<Row[]>(statement.text, ...values.map(toParameter)),
+      )
     },
     afterCommit(action) {
       actions.push(action)

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../shared/logger.ts'
 import { runInRequest } from '../shared/request-scope.ts'
+import type { Span, Tracing } from '../shared/tracing.ts'
 import { clientAddress } from './client-address.ts'
 import type { GraphqlServer } from './graphql-server.ts'
 import type { HealthReport, Phase } from './health.ts'
@@ -16,6 +17,7 @@ export interface HttpServerOptions {
   host: string
   port: number
   logger: Logger
+  tracing?: Tracing | undefined
   phase: () => Phase
   /** Pages by path, asked for only once the gateway is ready. */
   reports: Record<string, () => Promise<HealthReport>>
@@ -45,6 +47,7 @@ export class ListenError extends Error {
 
 /** Listens at once, so that a probe learns that the gateway is starting; GraphQL is served when it can be. @throws ListenError */
 export async function listen(options: HttpServerOptions): Promise<HttpServer> {
+  const { tracing } = options
   let graphql: GraphqlServer | undefined
   let hasAll = async () => false
   let sockets: { close(): Promise<void> } | undefined
@@ -119,20 +122,29 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
       underWay.delete(response)
       streams.delete(response)
     })
-    const becomesStream = () => {
-      if (underWay.delete(response)) streams.add(response)
-    }
     newestRequestAtMs = performance.now()
     const serve = graphql
-    await runInRequest(requestId, () =>
-      serve(request, response, {
-        requestId,
-        authorization: request.headers.authorization,
-        client: clientAddress(request),
-        retirement,
-        becomesStream,
-      }),
-    )
+    const answer = async (span?: Span) => {
+      const becomesStream = () => {
+        if (underWay.delete(response)) streams.add(response)
+        span?.end()
+      }
+      const { authorization } = request.headers
+      const client = clientAddress(request)
+      await serve(request, response, { requestId, authorization, client, retirement, becomesStream })
+      span?.set({ 'http.response.status_code': response.statusCode })
+    }
+    await runInRequest(requestId, () => (tracing ? traced(request, requestId, answer) : answer()))
+  }
+
+  function traced(request: IncomingMessage, requestId: string, answer: (span: Span) => Promise<void>) {
+    const { method = 'GET', headers } = request
+    const attributes = {
+      'http.request.method': method,
+      'url.path': '/graphql',
+      'tributary.request_id': requestId,
+    }
+    return tracing?.span(`${method} /graphql`, { kind: 'server', headers, attributes }, answer)
   }
 
   return {
@@ -151,6 +163,9 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
       const unawareMs = watched ? Math.min(UNAWARE_MS, timeoutMs / 2) : 0
       // Who is sent away while the balancer does not know would be sent here again.
       while (passedMs() < unawareMs && readiness.awaited) await sleep(SWEEP_MS)
+      // Streams, and sockets whatever runs on them.
+      if (retirement.size > 0)
+        options.logger.info({ connections: retirement.size }, 'subscribers are sent to other instances')
       const retired = retirement.run(timeoutMs - passedMs())
       const mayCome = () =>
         passedMs() < unawareMs && performance.now() - Math.max(newestRequestAtMs, startedAtMs) < QUIET_MS
@@ -191,8 +206,8 @@ function explainListen(error: NodeJS.ErrnoException, { host, port }: HttpServerO
 const SWEEP_MS = 50
 /** The longest that an instance serves on for a balancer that has not asked it; many ask every few seconds. */
 const UNAWARE_MS = 5000
-/** Told, a balancer sends nothing more than what it has just decided upon. */
-const QUIET_MS = 500
+/** Told, a balancer sends nothing more than what it has just decided upon, which on a busy machine takes a while to arrive. */
+const QUIET_MS = 1000
 
 function closeServer(server: Server, deadlineMs: number): Promise<void> {
   return new Promise(resolve => {
@@ -208,8 +223,17 @@ function closeServer(server: Server, deadlineMs: number): Promise<void> {
   })
 }
 
+/** Beyond it whoever asks has their answer: probes wait for seconds at most. */
+const REPORT_TIMEOUT_MS = 4000
+
 async function sendReport(response: ServerResponse, read: () => Promise<HealthReport>): Promise<void> {
-  const report = await read().catch((): HealthReport => ({ status: 'down' }))
+  const timer = new AbortController()
+  const late = sleep(REPORT_TIMEOUT_MS, undefined, { signal: timer.signal }).then(
+    (): HealthReport => ({ status: 'down', problems: ['the database does not answer in time'] }),
+  )
+  const failed = (): HealthReport => ({ status: 'down', problems: ['the database could not be asked'] })
+  const report = await Promise.race([read().catch(failed), late])
+  timer.abort()
   sendJson(response, report.status === 'down' ? 503 : 200, report)
 }
 

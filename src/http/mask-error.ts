@@ -1,4 +1,4 @@
-import { GraphQLError, type GraphQLFormattedError } from 'graphql'
+import { GraphQLError, type GraphQLFormattedError, Kind } from 'graphql'
 import { isTurnedAway } from '../coordination/turned-away.ts'
 import { isDatabaseAway } from '../database/postgres-errors.ts'
 import type { Logger } from '../shared/logger.ts'
@@ -40,7 +40,7 @@ export function maskError(
       })
     }
     if (isDatabaseAway(cause)) {
-      logger.warn({ err: cause, requestId, path: error.path }, 'the database is away')
+      logOnce(error, cause, requestId, told => logger.warn(told, 'the database is away'))
       return withExtensions(error, 'The gateway cannot reach its database; try again in a moment.', {
         code: 'UNAVAILABLE',
         retryAfterMs: RETRY_AFTER_MS,
@@ -48,7 +48,7 @@ export function maskError(
       })
     }
     if (isTurnedAway(cause)) {
-      logger.warn({ err: cause, requestId, path: error.path }, 'a request was turned away')
+      logOnce(error, cause, requestId, told => logger.warn(told, 'a request was turned away'))
       return withExtensions(error, 'Too many ask for the same at once; try again in a moment.', {
         code: 'UNAVAILABLE',
         retryAfterMs: RETRY_AFTER_MS,
@@ -57,7 +57,7 @@ export function maskError(
     }
     // Nobody is there to be told, and nothing has failed.
     if (signal?.aborted && cause === signal.reason) logger.debug({ requestId }, 'the client has left')
-    else logger.error({ err: cause, requestId, path: error.path }, 'a request failed unexpectedly')
+    else logOnce(error, cause, requestId, told => logger.error(told, 'a request failed unexpectedly'))
     return withExtensions(error, `Something went wrong on our side. Quote the request id ${requestId}.`, {
       code: 'INTERNAL',
       requestId,
@@ -69,6 +69,29 @@ export function maskError(
     logger,
     signal,
   )
+}
+
+/** Under which request an error was told of. */
+const toldOf = new WeakMap<Error, string>()
+
+/**
+ * One error may fail many fields of a request, and many requests that shared a run or a read: it is told whole once, and once more for
+ * each other request, whose id somebody may come with. Of the operation it names the field, never what was given to it.
+ */
+function logOnce(
+  error: GraphQLError,
+  cause: Error,
+  requestId: string,
+  log: (told: Record<string, unknown>) => void,
+): void {
+  const toldUnder = toldOf.get(cause)
+  if (toldUnder === requestId) return
+  const [node] = error.nodes ?? []
+  const field = node?.kind === Kind.FIELD ? node.name.value : undefined
+  if (toldUnder === undefined) {
+    toldOf.set(cause, requestId)
+    log({ err: cause, requestId, field })
+  } else log({ requestId, field, sameAs: toldUnder })
 }
 
 /** The errors of a result as a transport without a status sends them: what tells Yoga the status is not the client's. */

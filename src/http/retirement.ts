@@ -20,6 +20,10 @@ export class Retirement {
     this.#random = random
   }
 
+  get size(): number {
+    return this.#ends.size
+  }
+
   get begun(): boolean {
     return this.#ending !== undefined
   }

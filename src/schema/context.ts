@@ -26,6 +26,7 @@ import type { Principal, ResolveUser, Role, Viewer } from '../domain/users/resol
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import type { SealingKeys } from '../shared/sealing-keys.ts'
+import type { Tracing } from '../shared/tracing.ts'
 import type { Loaders } from './loaders.ts'
 
 /** What all requests share. */
@@ -61,6 +62,8 @@ export interface Services {
   readonly now: () => Date
   readonly logger: Logger
   readonly metrics: Metrics
+  /** Undefined: spans are collected by nobody. */
+  readonly tracing: Tracing | undefined
 }
 
 /** What one request has of its own. */

@@ -1,5 +1,6 @@
 import DataLoader from 'dataloader'
 import type { Batcher } from '../shared/batcher.ts'
+import type { Tracing } from '../shared/tracing.ts'
 import type { Context } from './context.ts'
 import type { Reads } from './reads.ts'
 
@@ -11,12 +12,12 @@ export type Loaders = {
 }
 
 /** @returns what makes the loaders of a request; a loader that it does not use costs nothing. */
-export function loadersOver(reads: Reads): () => Loaders {
+export function loadersOver(reads: Reads, tracing?: Tracing): () => Loaders {
   const prototype = Object.create(null)
   for (const [name, batcher] of Object.entries(reads))
     Object.defineProperty(prototype, name, {
       get() {
-        const loader = createLoader(batcher as Batcher<unknown, unknown>)
+        const loader = createLoader(name, batcher as Batcher<unknown, unknown>, tracing)
         Object.defineProperty(this, name, { value: loader })
         return loader
       },
@@ -24,10 +25,18 @@ export function loadersOver(reads: Reads): () => Loaders {
   return () => Object.create(prototype)
 }
 
-function createLoader<Key, Value>(batcher: Batcher<Key, Value>): DataLoader<Key, Value, string> {
-  return new DataLoader(keys => Promise.all(keys.map(key => batcher.load(key))), {
-    cacheKeyFn: key => batcher.identify(key),
-  })
+function createLoader<Key, Value>(
+  name: string,
+  batcher: Batcher<Key, Value>,
+  tracing: Tracing | undefined,
+): DataLoader<Key, Value, string> {
+  const load = (keys: readonly Key[]) => Promise.all(keys.map(key => batcher.load(key)))
+  return new DataLoader(
+    tracing
+      ? keys => tracing.span(`load ${name}`, { attributes: { 'loader.keys': keys.length } }, () => load(keys))
+      : load,
+    { cacheKeyFn: key => batcher.identify(key) },
+  )
 }
 
 /** After a mutation, and for each event: what has been loaded before may have changed since. */

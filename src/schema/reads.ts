@@ -58,6 +58,7 @@ import { findTrackingByUserIds, type TrackingRow } from '../database/tracking.ts
 import { findUsersByIds } from '../database/users.ts'
 import { Batcher } from '../shared/batcher.ts'
 import type { Metrics } from '../shared/metrics.ts'
+import type { Tracing } from '../shared/tracing.ts'
 
 /** Rows that a batch may bring: what PostgreSQL and this process turn over in a few milliseconds. */
 const MAX_ROWS = 1000
@@ -88,10 +89,12 @@ export function createReads({
   db,
   runOnce,
   metrics,
+  tracing,
 }: {
   db: DatabaseClient
   runOnce: RunOnce
   metrics: Metrics
+  tracing?: Tracing | undefined
 }) {
   const batcher = <Key, Value>(
     loader: string,
@@ -105,6 +108,7 @@ export function createReads({
       identify,
       maxKeys,
       onBatch: metrics.observeBatches(loader),
+      ...(tracing && { carry: tracing.carry }),
     })
   const itself = (id: string) => id
   /** One row or none for each id. */

@@ -7,6 +7,8 @@ export interface BatcherOptions<Key, Value> {
   identify: (key: Key) => string
   /** Keys of one batch at most. */
   maxKeys: number
+  /** Where spans are collected: asked for by each key, so that a batch is a span of whoever has asked first. */
+  carry?: () => <T>(work: () => T) => T
   /** Told of each batch as it is sent. */
   onBatch?: (keys: number) => void
 }
@@ -26,6 +28,7 @@ interface Waiting<Key, Value> {
   readonly answer: Promise<Value>
   readonly resolve: (value: Value) => void
   readonly reject: (error: unknown) => void
+  readonly carried: (<T>(work: () => T) => T) | undefined
 }
 
 /**
@@ -37,7 +40,7 @@ interface Waiting<Key, Value> {
 export class Batcher<Key, Value> {
   readonly #options: BatcherOptions<Key, Value>
   readonly #gathering = new Map<string, Waiting<Key, Value>>()
-  /** Neither a caller's transaction nor its trace goes on in a batch that it happened to send. */
+  /** Nothing of a caller goes on in a batch that it happened to send, neither its transaction nor its name in the log. */
   readonly #outside = AsyncLocalStorage.snapshot()
   #underWay = 0
   #leaving = false
@@ -57,7 +60,7 @@ export class Batcher<Key, Value> {
     if (this.#gathering.size >= MAX_WAITING)
       return Promise.reject(new BatcherFullError('too many reads wait for the database'))
     const { promise, resolve, reject } = Promise.withResolvers<Value>()
-    this.#gathering.set(id, { key, answer: promise, resolve, reject })
+    this.#gathering.set(id, { key, answer: promise, resolve, reject, carried: this.#options.carry?.() })
     if (!this.#leaving && this.#underWay < MAX_UNDER_WAY) {
       this.#leaving = true
       setImmediate(() => {
@@ -78,7 +81,8 @@ export class Batcher<Key, Value> {
       }
       this.#underWay++
       this.#options.onBatch?.(batch.length)
-      void this.#outside(() => this.#answer(batch))
+      const carried = batch[0]?.carried
+      void this.#outside(() => (carried ? carried(() => this.#answer(batch)) : this.#answer(batch)))
     }
   }
 

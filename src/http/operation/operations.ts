@@ -1,5 +1,6 @@
 import { type ExecutionResult, execute, type GraphQLSchema, subscribe } from 'graphql'
 import type { Context, Services } from '../../schema/context.ts'
+import { inSpan } from '../../shared/tracing.ts'
 import { maskError } from '../mask-error.ts'
 import type { VerifyToken } from '../token.ts'
 import { identify, verifyAuthorization } from './authenticate.ts'
@@ -51,7 +52,7 @@ export interface OperationOptions {
 
 export function createRunOperation(options: OperationOptions): RunOperation {
   const { schema, services, verifyToken, limits, introspection } = options
-  const { logger, metrics } = services
+  const { logger, metrics, tracing } = services
   const documents = new Documents({ schema, introspection, ...limits })
 
   return async (sent, facts) => {
@@ -86,11 +87,13 @@ export function createRunOperation(options: OperationOptions): RunOperation {
     context: Context,
   ): Promise<ExecutionResult> {
     const startedAtMs = performance.now()
-    const result = await execute(argsOf(operation, variables, context))
     const { label } = operation
+    const result = await inSpan(tracing, label, spanOf(operation), async () =>
+      execute(argsOf(operation, variables, context)),
+    )
     metrics.graphqlRequests.inc({ operation: label, outcome: result.errors ? 'error' : 'success' })
     metrics.graphqlSeconds.observe({ operation: label }, (performance.now() - startedAtMs) / 1000)
-    return masked(result, context)
+    return masked(result, context, label)
   }
 
   async function follow(
@@ -98,13 +101,18 @@ export function createRunOperation(options: OperationOptions): RunOperation {
     variables: Readonly<Record<string, unknown>>,
     context: Context,
   ): Promise<OperationResult> {
-    const source = await subscribe(argsOf(operation, variables, context))
-    if (!(Symbol.asyncIterator in source)) return masked(source, context)
+    const source = await inSpan(tracing, operation.label, spanOf(operation), () =>
+      subscribe(argsOf(operation, variables, context)),
+    )
+    const { label } = operation
+    const opened = Symbol.asyncIterator in source
+    metrics.graphqlRequests.inc({ operation: label, outcome: opened ? 'success' : 'error' })
+    if (!opened) return masked(source, context, label)
     metrics.subscriptionsActive.inc()
     return followEvents(source, {
       context,
-      mask: result => masked(result, context),
-      maskError: error => maskError(error, context.requestId, logger),
+      mask: result => masked(result, context, label),
+      maskError: error => maskError(error, context.requestId, logger.child({ operation: label })),
       onEnd: () => metrics.subscriptionsActive.dec(),
     })
   }
@@ -117,13 +125,14 @@ export function createRunOperation(options: OperationOptions): RunOperation {
     return { schema, document, operationName: node.name?.value ?? null, variableValues, contextValue }
   }
 
-  function masked(result: ExecutionResult, { requestId, signal }: Context): ExecutionResult {
+  function masked(result: ExecutionResult, { requestId, signal }: Context, label: string): ExecutionResult {
     const { errors } = result
     if (!errors) return result
+    const log = logger.child({ operation: label })
     return {
       ...result,
       errors: errors.map(error => {
-        const shown = maskError(error, requestId, logger, signal)
+        const shown = maskError(error, requestId, log, signal)
         if (!introspection) shown.message = withoutSuggestion(shown.message)
         // Variables that do not fit: nothing was executed.
         if (!('data' in result)) shown.extensions.http ??= { status: 400, spec: true }
@@ -134,8 +143,14 @@ export function createRunOperation(options: OperationOptions): RunOperation {
 
   function refused(error: unknown, { requestId, signal }: RequestFacts): ExecutionResult {
     const errors = error instanceof Refused ? error.errors : [maskError(error, requestId, logger, signal)]
+    // Before it is known what it asks for; a client's own name for it would be a label without bound.
+    metrics.graphqlRequests.inc({ operation: 'unknown', outcome: 'refused' })
     return { errors }
   }
+}
+
+function spanOf({ type }: KnownOperation) {
+  return { attributes: { 'graphql.operation.type': type } }
 }
 
 /** @throws Refused where the way that an operation came does not suit it */

@@ -2,6 +2,7 @@ import { type BreakerState, CircuitBreaker } from '../../shared/circuit-breaker.
 import { type Clock, systemClock } from '../../shared/clock.ts'
 import type { JsonValue } from '../../shared/json.ts'
 import type { Logger } from '../../shared/logger.ts'
+import { inSpan, type Tracing } from '../../shared/tracing.ts'
 import type { AnalysisDraft, AnalysisInput, GenerationContext, Generator } from '../generator.ts'
 import type { InterviewPromptDraft, InterviewPromptInput } from '../interview-prompt.ts'
 import type { ExchangeInput, FactDraft } from '../memory.ts'
@@ -43,6 +44,8 @@ export interface OpenAiGeneratorOptions {
   apiKey: string | undefined
   model: string
   logger: Logger
+  /** One span for each call of the server, without what was asked and answered. */
+  tracing?: Tracing | undefined
   /** Told after every answer whose server says what it cost, also of one that is then repaired. */
   onTokens: (count: { kind: OpenAiKind; direction: 'input' | 'output'; tokens: number }) => void
   onRepair?: (repair: { kind: OpenAiKind }) => void
@@ -117,13 +120,17 @@ export function createOpenAiGenerator(options: OpenAiGeneratorOptions): Generato
   ): Promise<Reply<Answer>> {
     const breaker = breakerOf(kind)
     const log = logger.child({ kind })
+    const attributes = { 'gen_ai.operation.name': 'chat', 'gen_ai.request.model': model }
     return askModel(question, {
       client,
       repair: prompts.repair,
       context,
       ...(onContent && { onContent }),
-      persist: call =>
-        callPersistently(call, context.signal, { policy, breaker, clock, random, logger: log }),
+      persist: call => {
+        const traced = (signal: AbortSignal) =>
+          inSpan(options.tracing, 'POST chat/completions', { kind: 'client', attributes }, () => call(signal))
+        return callPersistently(traced, context.signal, { policy, breaker, clock, random, logger: log })
+      },
       onUsage: ({ input, output }) => {
         options.onTokens({ kind, direction: 'input', tokens: input })
         options.onTokens({ kind, direction: 'output', tokens: output })
@@ -194,8 +201,10 @@ export function createOpenAiGenerator(options: OpenAiGeneratorOptions): Generato
       context: GenerationContext,
     ): Promise<InterviewPromptDraft> {
       const reply = await ask('INTERVIEW_PROMPT', interviewQuestion(prompts.interview, input), context)
+      const draft = interviewPromptDraft(reply.answer, provenance(prompts.interview.name, reply))
+      if (draft.text === '') throw new ProviderFailure('empty')
       context.reportProgress(1)
-      return interviewPromptDraft(reply.answer, provenance(prompts.interview.name, reply))
+      return draft
     },
 
     async generateReply(input: ReplyInput, context: ReplyContext): Promise<ReplyDraft> {
