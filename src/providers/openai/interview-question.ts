@@ -14,7 +14,6 @@ const EXPECTED_CHARACTERS = 3000
 const form = z.object({
   prompt: z
     .string()
-    .min(1)
     .describe(
       'What the interviewer is told: role, aim, how to open, the questions in their order, how to close.',
     ),

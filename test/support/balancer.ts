@@ -1,0 +1,109 @@
+import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import { onTestFinished } from 'vitest'
+
+/** As often as a balancer that is set up well asks. */
+const CHECK_MS = 200
+
+export interface Balancer {
+  readonly url: string
+  /** Those that take requests just now. */
+  readonly ready: readonly string[]
+  /** What it had to answer itself, because an instance did not. */
+  readonly failures: readonly string[]
+}
+
+/**
+ * What stands before several instances: it sends each request to the next one that says it is ready, once and never again
+ * to another, keeps its connections, and does nothing for a request that an instance has dropped.
+ */
+export async function startBalancer(instances: readonly string[]): Promise<Balancer> {
+  const agent = new Agent({ keepAlive: true })
+  const ready = new Set<string>()
+  const failures: string[] = []
+  const sockets = new Set<Socket>()
+  let turn = 0
+  const next = () => {
+    const urls = instances.filter(url => ready.has(url))
+    return urls[turn++ % urls.length]
+  }
+  const check = async (url: string) => {
+    const response = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(2000) }).catch(
+      () => null,
+    )
+    await response?.body?.cancel()
+    if (response?.status === 200) ready.add(url)
+    else ready.delete(url)
+  }
+  const checks = instances.map(url => {
+    let over = false
+    const loop = (async () => {
+      while (!over) {
+        await check(url)
+        await new Promise(resolve => setTimeout(resolve, CHECK_MS))
+      }
+    })()
+    return async () => {
+      over = true
+      await loop
+    }
+  })
+
+  const forward = (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    const target = next()
+    const fail = (why: string) => {
+      failures.push(`${incoming.method} by ${target ?? 'nobody'}: ${why}`)
+      if (outgoing.headersSent) outgoing.destroy()
+      else outgoing.writeHead(502).end(why)
+    }
+    if (target === undefined) return fail('no instance is ready')
+    const { hostname, port } = new URL(target)
+    const asked = request(
+      { hostname, port, path: incoming.url, method: incoming.method, headers: incoming.headers, agent },
+      answer => {
+        outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
+        outgoing.flushHeaders()
+        answer.pipe(outgoing)
+        answer.once('error', error => outgoing.destroy(error))
+      },
+    )
+    asked.once('error', error => {
+      if (!outgoing.destroyed) fail(String(error))
+    })
+    outgoing.once('close', () => asked.destroy())
+    incoming.pipe(asked)
+  }
+  const server = createServer(forward)
+  server.on('upgrade', (incoming, near: Socket, head) => {
+    const target = next()
+    if (target === undefined) return void near.destroy()
+    const far = connect(Number(new URL(target).port), '127.0.0.1')
+    far.write(
+      `${incoming.method} ${incoming.url} HTTP/1.1\r\n${Object.entries(incoming.headers)
+        .map(([name, value]) => `${name}: ${value}\r\n`)
+        .join('')}\r\n`,
+    )
+    far.write(head)
+    near.pipe(far).pipe(near)
+    for (const socket of [near, far]) {
+      sockets.add(socket)
+      socket.on('error', () => {})
+      socket.on('close', () => sockets.delete(socket))
+    }
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(async () => {
+    await Promise.all(checks.map(stop => stop()))
+    server.close()
+    server.closeAllConnections()
+    for (const socket of sockets) socket.destroy()
+    agent.destroy()
+  })
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get ready() {
+      return [...ready]
+    },
+    failures,
+  }
+}
