@@ -134,6 +134,14 @@ export class RecentMessages {
     return tail.messages.slice(from, from + limit).map(message => rowOf(message, id, userId))
   }
 
+  /** Of a conversation that is gone. Nobody would be shown what is left: only whoever has read its row is. */
+  async forget(conversationId: string): Promise<void> {
+    const { cache, logger } = this.#options
+    await cache
+      .invalidate(conversationId)
+      .catch(error => logger.warn({ err: error }, 'the cache of a deleted conversation was not dropped'))
+  }
+
   #failed(conversationId: string, userId: string, error: unknown): void {
     const { cache, metrics, logger } = this.#options
     metrics.cacheConsistencyErrors.inc()

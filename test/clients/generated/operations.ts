@@ -237,6 +237,10 @@ export const possibleTypes: Record<string, string[]> = {
     "InvalidInputError",
     "UnavailableError"
   ],
+  "DeleteViewerResult": [
+    "DeleteViewerPayload",
+    "InvalidInputError"
+  ],
   "DeliverPromptResult": [
     "DeliverPromptPayload",
     "InvalidInputError",
