@@ -23,9 +23,9 @@ const SEARCH = (schema: string) => ({
     ), nearest AS (
       SELECT v.document_id, v.text_hash, v.embedding OPERATOR(${schema}.<=>) $4::text::${schema}.vector AS distance
       FROM collections c
-      -- Vectors of another model, or of other dimensions, are not compared: then there are none.
-      JOIN collection_vectors s
-        ON s.collection_id = c.id AND s.edition = c.edition AND s.model = $5::text AND s.dimensions = $6::int
+      -- Vectors of another model, or of other dimensions, are not compared: then there are none. Those of the edition
+      -- before are, until somebody has begun with the new one: most documents still say what they said.
+      JOIN collection_vectors s ON s.collection_id = c.id AND s.model = $5::text AND s.dimensions = $6::int
       JOIN document_vectors v ON v.collection_id = s.collection_id AND v.edition = s.edition AND v.model = s.model
       WHERE c.name = $1::text AND v.embedding IS NOT NULL
       ORDER BY distance LIMIT ${CANDIDATES}

@@ -252,6 +252,23 @@ test('what is replaced by the same text keeps its vector, and nothing is left of
   expect(idsOf(await searchCollection(gateway.url, 'library', 'broth'))).toEqual(['insomnia'])
 })
 
+test('right after a replacement the vectors of before serve those documents that still say the same, and no others', async () => {
+  const { database, start } = await createScene()
+  const gateway = await start()
+  await ingestDocuments(gateway.url, 'library', LIBRARY)
+  await filled(database, 'library', 1)
+  // Nobody is to begin with the new edition.
+  await database.query("UPDATE collection_vectors SET claimed_until = clock_timestamp() + interval '1 hour'")
+  const [, sleep] = LIBRARY
+  const documents = [
+    { documentId: 'insomnia', text: 'Rolls, and how to bake them' },
+    { documentId: 'sleep', text: sleep?.text ?? '' },
+  ]
+  await ingestDocuments(gateway.url, 'library', documents, { replace: true })
+  expect(idsOf(await searchCollection(gateway.url, 'library', 'slumber'))).toEqual(['sleep'])
+  expect(idsOf(await searchCollection(gateway.url, 'library', 'marathon'))).toEqual([])
+})
+
 test('of a collection that is emptied no vector is left', async () => {
   const { database, start } = await createScene()
   const gateway = await start()
@@ -289,9 +306,10 @@ test('under another model a version is searched by words, until it is replaced',
   const first = await start()
   await ingestDocuments(first.url, 'library', LIBRARY)
   await filled(database, 'library', 1)
-  embeddings.padding = 3
   const second = await start({ EMBEDDINGS_MODEL: 'second-model' })
+  // Of as many dimensions, and still not to be compared.
   expect(idsOf(await searchCollection(second.url, 'library', 'slumber'))).toEqual([])
+  embeddings.padding = 3
   expect(idsOf(await searchCollection(second.url, 'library', 'sleep'))).toEqual(['sleep'])
   await first.close()
   await ingestDocuments(second.url, 'library', LIBRARY, { replace: true })
