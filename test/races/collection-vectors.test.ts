@@ -1,5 +1,9 @@
 import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { createDatabaseClient } from '../../src/database/client.ts'
+import { claimVectors } from '../../src/database/document-vectors.ts'
+import { createLogger } from '../../src/shared/logger.ts'
+import { createMetrics } from '../../src/shared/metrics.ts'
 import {
   type Hit,
   ingestDocuments,
@@ -9,6 +13,7 @@ import {
 import { startFakeEmbeddings } from '../support/fake-embeddings-server.ts'
 import { FakeGenerator } from '../support/fake-generator.ts'
 import { Gate } from '../support/gate.ts'
+import { holdLock } from '../support/process-locks.ts'
 import type { TestDatabase } from '../support/test-database.ts'
 import { startTestGateway, type TestGateway } from '../support/test-gateway.ts'
 import { until } from '../support/until.ts'
@@ -234,6 +239,30 @@ test('on three instances every text is sent once', async () => {
   expect(await vectorsOf(database, 'library')).toMatchObject({ vectors: 600 })
 })
 
+test('of two who claim a collection at once one has it, and the other nothing', async () => {
+  const { database, start } = await createScene()
+  const gateway = await start()
+  await ingestDocuments(gateway.url, 'library', LIBRARY)
+  await filled(database, 'library', 1)
+  await gateway.close()
+  await database.query('UPDATE collection_vectors SET version = 0')
+  // The faster of the two, which has not committed yet.
+  const claim = "UPDATE collection_vectors SET claimed_until = clock_timestamp() + interval '1 hour'"
+  const faster = await holdLock(database.url, claim)
+  const client = createDatabaseClient({
+    url: database.url,
+    poolSize: 1,
+    lockTimeoutMs: 20_000,
+    logger: createLogger({ level: 'silent', format: 'json' }),
+    metrics: createMetrics(),
+  })
+  onTestFinished(() => client.close())
+  const slower = claimVectors(client, { model: 'first-model', claimMs: 60_000 })
+  await faster.waitedFor()
+  await faster.commit()
+  expect(await slower).toBeUndefined()
+})
+
 test('what is replaced by the same text keeps its vector, and nothing is left of the edition before', async () => {
   const { database, embeddings, start } = await createScene()
   const gateway = await start()
@@ -302,14 +331,13 @@ test('a document that has changed is never found by what it said before', async 
 })
 
 test('under another model a version is searched by words, until it is replaced', async () => {
-  const { database, embeddings, start } = await createScene()
+  const { database, start } = await createScene()
   const first = await start()
   await ingestDocuments(first.url, 'library', LIBRARY)
   await filled(database, 'library', 1)
   const second = await start({ EMBEDDINGS_MODEL: 'second-model' })
   // Of as many dimensions, and still not to be compared.
   expect(idsOf(await searchCollection(second.url, 'library', 'slumber'))).toEqual([])
-  embeddings.padding = 3
   expect(idsOf(await searchCollection(second.url, 'library', 'sleep'))).toEqual(['sleep'])
   await first.close()
   await ingestDocuments(second.url, 'library', LIBRARY, { replace: true })
