@@ -85,6 +85,12 @@ export async function startBalancer(instances: readonly string[]): Promise<Balan
     )
     far.write(head)
     near.pipe(far).pipe(near)
+    // An instance that is gone, and of which nobody was told.
+    far.once('error', error => {
+      if (far.bytesRead === 0) failures.push(`upgrade by ${target}: ${error}`)
+    })
+    near.once('close', () => far.destroy())
+    far.once('close', () => near.destroy())
     for (const socket of [near, far]) {
       sockets.add(socket)
       socket.on('error', () => {})
