@@ -118,11 +118,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       () => databaseAnswers(db),
     )
     signal?.throwIfAborted()
+    coordination.resumeAbandoned()
     phase = 'ready'
 
     let closed: Promise<void> | undefined
     const close = async () => {
       phase = 'draining'
+      coordination.leaveAbandoned()
       const deadlineMs = clock.nowMs() + config.shutdownTimeoutMs
       const leftMs = () => Math.max(0, deadlineMs - clock.nowMs())
       // Half the time for what is under way; what is left for handing over what takes longer, and to tell those who wait for it.

@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CHANGE_CHANNEL } from '../database/changes.ts'
 import type { DatabaseClient } from '../database/client.ts'
-import { RUN_CHANNEL } from '../database/leases.ts'
+import { HAND_OVER_CHANNEL, RUN_CHANNEL } from '../database/leases.ts'
 import type { RunTransaction } from '../database/transaction.ts'
 import { createRedisRunEvents } from '../redis/run-events.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import type { Tracing } from '../shared/tracing.ts'
+import { AbandonedRuns } from './abandoned-runs.ts'
 import { ChangeWakes } from './change-wakes.ts'
 import type { Leases } from './lease.ts'
 import { LeaseKeeper } from './lease-keeper.ts'
@@ -43,7 +44,14 @@ export interface Coordination {
   /** What changed in the database, on whichever instance. */
   readonly changes: ChangeWakes
   readonly instance: number
+  /** Whether this instance shows that it lives; null with COORDINATION=local, where nobody needs to know. */
+  readonly livenessConnected: boolean | null
+  /** Whether changes made elsewhere are heard of at once. */
   readonly connected: boolean
+  /** From now on this instance finishes what others have left behind: when every kind of run can be described here. */
+  resumeAbandoned(): void
+  /** It finishes what it has, and takes over nothing more that nobody here waits for. */
+  leaveAbandoned(): void
   /** Lets the runs of this instance finish, for `finishMs` at most, then leaves them to others, which takes `leaveMs` at most. */
   drain(finishMs: number, leaveMs: number): Promise<void>
   close(): Promise<void>
@@ -69,10 +77,15 @@ export async function createCoordination(options: CoordinationOptions): Promise<
   const hearsChanges = { [CHANGE_CHANNEL]: (change: string) => changes.receive(change) }
   const liveness = new Liveness({
     ...session,
-    listeners: { ...hearsChanges, [RUN_CHANNEL]: runId => runWatch.wake(runId) },
+    listeners: {
+      ...hearsChanges,
+      [RUN_CHANNEL]: runId => runWatch.wake(runId),
+      [HAND_OVER_CHANNEL]: () => abandonedRuns.wake(),
+    },
     onReconnect: () => {
       changes.wakeAll()
       runWatch.wakeAll()
+      abandonedRuns.wake()
       void keeper.renew()
     },
   })
@@ -91,7 +104,7 @@ export async function createCoordination(options: CoordinationOptions): Promise<
         notifiesProgress: config.redisUrl === undefined,
       })
     : new LocalLeases({ transaction, onChange: runId => runWatch.wake(runId) })
-  const runWatch = new RunWatch({ leases, clock, logger })
+  const runWatch = new RunWatch({ leases, clock, logger, onAbandoned: () => abandonedRuns.wake() })
   const keeper = new LeaseKeeper({ leases, clock, ttlMs: config.leaseTtlMs, logger })
   const redis =
     distributed && config.redisUrl !== undefined
@@ -113,6 +126,7 @@ export async function createCoordination(options: CoordinationOptions): Promise<
     generationTimeoutMs: config.generationTimeoutMs,
   })
   const runOnce = new RunOnce(pilot)
+  const abandonedRuns = new AbandonedRuns({ leases, runOnce, clock, logger, metrics })
   await (distributed ? liveness : listener).start()
   return {
     runOnce,
@@ -122,10 +136,18 @@ export async function createCoordination(options: CoordinationOptions): Promise<
     get instance() {
       return liveness.instance
     },
+    get livenessConnected() {
+      return distributed ? liveness.connected : null
+    },
     get connected() {
       return (distributed ? liveness : listener).connected
     },
+    resumeAbandoned() {
+      if (distributed) abandonedRuns.start()
+    },
+    leaveAbandoned: () => abandonedRuns.stop(),
     async drain(finishMs, leaveMs) {
+      abandonedRuns.stop()
       await within(finishMs, runOnce.drained())
       const { flights } = runOnce.figures
       if (flights > 0) logger.warn({ flights }, 'what takes longer than the drain is left to other instances')
@@ -134,6 +156,7 @@ export async function createCoordination(options: CoordinationOptions): Promise<
       await within(leaveMs, runOnce.drained())
     },
     async close() {
+      abandonedRuns.stop()
       pilot.handOverAll()
       redis?.close()
       await (distributed ? liveness : listener).close()

@@ -1,4 +1,4 @@
-import type { RunSubject } from './lease.ts'
+import { NO_REVISION, type RunSubject } from './lease.ts'
 
 /** How a flight ended, the same for all who wait for it. */
 export type FlightEnd<Result> =
@@ -14,7 +14,7 @@ export type FlightEnd<Result> =
  */
 export class Flight<Result> {
   readonly subject: RunSubject
-  /** The least data revision that the run must have read; 0 where any run serves. */
+  /** The least data revision that the run must have read; NO_REVISION where any run serves. */
   readonly needsRevision: number
   readonly end: Promise<FlightEnd<Result>>
   /** Known once a run is owned or followed. */
@@ -50,7 +50,7 @@ export class Flight<Result> {
 
   /** Whether the run of this flight is sure to read what had arrived by `revision`. */
   covers(revision: number): boolean {
-    return revision <= this.needsRevision || (this.#readRevision ?? -1) >= revision
+    return revision <= this.needsRevision || (this.#readRevision ?? NO_REVISION) >= revision
   }
 
   sit(): symbol {

@@ -1,6 +1,7 @@
 import type { GenerationKind, GenerationPhase, GenerationRow } from '../database/generations.ts'
 import type { Transaction } from '../database/transaction.ts'
 import type { Archetype } from '../shared/archetype.ts'
+import type { JsonValue } from '../shared/json.ts'
 
 /** What a run is for. The key is built by the use case from the authenticated user, never from a client's string. */
 export interface RunSubject {
@@ -10,6 +11,9 @@ export interface RunSubject {
   archetype: Archetype | null
 }
 
+/** The data revision of a run that has read nothing, and the need of who takes what any run has read. Users begin at 0. */
+export const NO_REVISION = -1
+
 /** The right to generate for a key, as long as nobody else has got a higher epoch. */
 export interface Lease extends RunSubject {
   readonly runId: string
@@ -18,6 +22,32 @@ export interface Lease extends RunSubject {
   /** Failures in a row before this run. */
   readonly attempts: number
   readonly takeoverCause: 'expired' | 'owner_gone' | null
+  /** Owners that the run has lost before this one, those not counted that handed it over by order. */
+  readonly lostOwners: number
+}
+
+/** A run in flight whose owner is gone or has not renewed in time, as far as it is stored. */
+export interface AbandonedRun {
+  runId: string
+  key: string
+  epoch: number
+  /** Its lease has expired, or was handed over; else its owner is gone, or has lost its session and may be back soon. */
+  expired: boolean
+  /** What `RunSpec.request` said when the lease was acquired. */
+  request: JsonValue
+  /** Possibly one that a newer version makes. Null where the run's record is gone, with its user. */
+  kind: string | null
+  userId: string | null
+  archetype: Archetype | null
+}
+
+export interface AcquireOptions {
+  /** A UUID for this acquisition: tried again with it, after an answer that was lost, it gives the same lease. */
+  claim?: string
+  /** What the run can be described by again, should its owner be lost. */
+  request?: JsonValue
+  /** Only this run is taken over, while it has not ended; no other is begun. */
+  continues?: string
 }
 
 export type Acquisition =
@@ -38,8 +68,7 @@ export interface RunFailure {
  * simulation. Both promise: of all leases ever granted for a key, only the one with the highest epoch can commit, once.
  */
 export interface Leases {
-  /** @param claim a UUID for this acquisition: tried again with it, after an answer that was lost, it gives the same lease. */
-  acquire(subject: RunSubject, claim?: string): Promise<Acquisition>
+  acquire(subject: RunSubject, options?: AcquireOptions): Promise<Acquisition>
   /** @returns those of the leases that are still held, renewed for the TTL from now. */
   renew(leases: readonly Lease[]): Promise<readonly Lease[]>
   /** Tells whoever follows the run, where it can. @returns false when the lease has passed on. */
@@ -55,11 +84,15 @@ export interface Leases {
   commit(lease: Lease, store: StoreResult): Promise<string>
   /** @returns undefined when the lease has passed on. */
   fail(lease: Lease, failure: RunFailure): Promise<{ retryAt: Date | null } | undefined>
-  /** Lets anybody take the run over at once. */
-  handOver(lease: Lease): Promise<void>
+  /** Lets anybody take the run over at once. Where the owner does not leave `byOrder`, it counts as lost. */
+  handOver(lease: Lease, options?: { byOrder: boolean }): Promise<void>
   /** Ends a run that turned out not to be needed, with the result that another had just made. */
   withdraw(lease: Lease, found: { resultId: string; inputRevision: number }): Promise<void>
   find(runIds: readonly string[]): Promise<GenerationRow[]>
+  /** Runs of all instances that anybody may take over, `limit` of them where there are more. */
+  findAbandoned(limit: number): Promise<AbandonedRun[]>
+  /** Ends a lease whose run is gone with its user. */
+  endOrphaned(run: AbandonedRun): Promise<void>
 }
 
 /** Stores the result inside the commit's transaction. @returns the id of what it stored. */

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import type { GenerationRow } from '../database/generations.ts'
 import type { RunTransaction } from '../database/transaction.ts'
 import {
+  type AbandonedRun,
+  type AcquireOptions,
   type Acquisition,
   FencedError,
   type Lease,
@@ -41,9 +43,11 @@ export class LocalLeases implements Leases {
     this.#now = options.now ?? (() => new Date())
   }
 
-  async acquire(subject: RunSubject): Promise<Acquisition> {
+  async acquire(subject: RunSubject, { continues }: AcquireOptions = {}): Promise<Acquisition> {
     const last = this.#entryByKey.get(subject.key)
     const now = this.#now()
+    if (continues !== undefined && (last?.run.id !== continues || last.run.state !== 'RUNNING'))
+      return { type: 'running', runId: continues }
     if (last?.run.state === 'RUNNING' && (last.committing || !last.run.abandoned))
       return { type: 'running', runId: last.run.id }
     if (last?.run.retryAt && last.run.retryAt > now)
@@ -55,6 +59,8 @@ export class LocalLeases implements Leases {
       epoch: (last?.run.epoch ?? 0) + 1,
       attempts: last?.attempts ?? 0,
       takeoverCause: takeover ? 'owner_gone' : null,
+      // Nobody is lost without the whole process: what is taken over was handed over.
+      lostOwners: 0,
     }
     const run: GenerationRow = {
       ...subject,
@@ -155,6 +161,13 @@ export class LocalLeases implements Leases {
   async find(runIds: readonly string[]): Promise<GenerationRow[]> {
     return runIds.flatMap(runId => this.#runById.get(runId) ?? [])
   }
+
+  /** None that outlives its process: what is handed over here has no other to go to. */
+  async findAbandoned(): Promise<AbandonedRun[]> {
+    return []
+  }
+
+  async endOrphaned(): Promise<void> {}
 
   /** The run of a lease that nobody has taken over. Told by its id too: a key that was forgotten begins at epoch 1 again. */
   #current(lease: Lease): Entry | undefined {

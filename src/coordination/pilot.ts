@@ -10,7 +10,7 @@ import type { Metrics } from '../shared/metrics.ts'
 import { inSpan, type Tracing } from '../shared/tracing.ts'
 import { assertOutsideTransaction } from '../shared/transaction-scope.ts'
 import type { Flight, FlightEnd } from './flight.ts'
-import { FencedError, type Lease, LeaseLostError, type Leases } from './lease.ts'
+import { FencedError, type Lease, LeaseLostError, type Leases, NO_REVISION } from './lease.ts'
 import type { LeaseKeeper } from './lease-keeper.ts'
 import { createProgressReporter } from './progress-reporter.ts'
 import type { RunSpec } from './run-once.ts'
@@ -35,14 +35,32 @@ const AWAY_BUDGET_MS = 20_000
 const AWAY_RETRY = { baseMs: 50, maxMs: 1000 }
 /** A failing provider is left alone for half a second to a second at first, for a minute at most. */
 const FAILURE_BACKOFF = { baseMs: 1000, maxMs: 60_000 }
+/** Between one minute and two: the next try may cost as many owners once more. */
+const DEADLY_BACKOFF = { baseMs: 120_000, maxMs: 120_000 }
 /** How often a flight may change between owning and following; each leg ends with a run that ended or changed hands. */
 const MAX_LEGS = 100
 const LEG_PAUSE = { baseMs: 10, maxMs: 250 }
+/**
+ * One owner is lost by accident, and a second by bad luck, as when a machine goes down and then its neighbour; who has lost
+ * three within one run is taken to kill them. So a fleet of four outlives any run. Handing over by order,
+ * as deploys do, costs none. It bounds as well what a run may cost that the database never takes in.
+ */
+const MAX_LOST_OWNERS = 2
 
 /** What a generator threw that is no GenerationError; whatever hides in it, it is not the database's. */
 class BrokenGeneratorError extends Error {}
 
+/** A run that is taken to do its owners harm. */
+class DeadlyRunError extends GenerationError {}
+
 class ShuttingDownError extends DatabaseAwayError {}
+
+/** A lease that is held already, for a flight that continues its run. */
+export interface TakenOver {
+  lease: Lease
+  /** The monotonic clock before it was asked for. */
+  askedAtMs: number
+}
 
 /** Flies a flight to its end: takes the lease and generates, or follows whoever has it, until there is a result to share. */
 export class Pilot {
@@ -66,16 +84,31 @@ export class Pilot {
     this.#shutdown.abort(new ShuttingDownError('the gateway is shutting down'))
   }
 
+  /**
+   * Takes over a run that is abandoned, to be flown with what is returned; begins none. @returns undefined where it has ended
+   * or somebody has been faster.
+   */
+  async takeOver(spec: RunSpec<unknown, unknown, unknown>, runId: string): Promise<TakenOver | undefined> {
+    this.#shutdown.signal.throwIfAborted()
+    const { acquisition, askedAtMs } = await this.#acquire(spec, { continues: runId })
+    return acquisition.type === 'acquired' ? { lease: acquisition.lease, askedAtMs } : undefined
+  }
+
   async fly<Inputs, Draft, Result>(
     flight: Flight<Result>,
     spec: RunSpec<Inputs, Draft, Result>,
+    takenOver?: TakenOver,
   ): Promise<FlightEnd<Result>> {
     let owned: Lease | undefined
     for (let leg = 1; leg <= MAX_LEGS; leg++) {
-      this.#shutdown.signal.throwIfAborted()
-      const askedAtMs = this.clock.nowMs()
-      const claim = randomUUID()
-      const acquisition = await this.#insist(() => this.leases.acquire(spec.subject, claim))
+      if (leg > 1 || !takenOver) this.#shutdown.signal.throwIfAborted()
+      const { acquisition, askedAtMs } =
+        leg === 1 && takenOver
+          ? {
+              acquisition: { type: 'acquired' as const, lease: takenOver.lease },
+              askedAtMs: takenOver.askedAtMs,
+            }
+          : await this.#acquire(spec)
       if (acquisition.type === 'backing-off') return this.#failedBefore(acquisition)
       if (acquisition.type === 'acquired') {
         owned = acquisition.lease
@@ -92,6 +125,16 @@ export class Pilot {
       if (leg > 2) await this.#pause(backoffMs(leg, LEG_PAUSE))
     }
     throw new Error(`a run changed hands ${MAX_LEGS} times`)
+  }
+
+  async #acquire(
+    spec: Pick<RunSpec<unknown, unknown, unknown>, 'subject' | 'request'>,
+    only?: { continues: string },
+  ) {
+    const askedAtMs = this.clock.nowMs()
+    const options = { claim: randomUUID(), request: spec.request(), ...only }
+    const acquisition = await this.#insist(() => this.leases.acquire(spec.subject, options))
+    return { acquisition, askedAtMs }
   }
 
   /** @returns undefined when the lease has passed on: somebody else's run counts now. */
@@ -113,10 +156,17 @@ export class Pilot {
       log.info({ cause: lease.takeoverCause }, 'took over a run')
     }
     try {
+      if (lease.lostOwners > MAX_LOST_OWNERS) {
+        metrics.coordinationGivenUp.inc({ kind, cause: 'lost_owners' })
+        throw new DeadlyRunError(
+          `The generation was given up after it had been interrupted ${lease.lostOwners} times.`,
+          { retryable: true },
+        )
+      }
       const stored = await this.#insist(() => spec.findAgain(), signal)
       if (stored !== undefined) {
-        // It has read nothing: a forced request that follows it looks for itself whether what was found came after it.
-        const found = { resultId: stored.resultId, inputRevision: 0 }
+        // A forced request that follows it looks for itself whether what was found came after it.
+        const found = { resultId: stored.resultId, inputRevision: NO_REVISION }
         await this.#insist(() => this.leases.withdraw(lease, found), signal)
         return { type: 'result', result: stored.result, runId: stored.runId, made: false }
       }
@@ -244,15 +294,14 @@ export class Pilot {
     const ofProvider = known || error instanceof BrokenGeneratorError
     if (this.#shutdown.signal.aborted || (!ofProvider && isDatabaseAway(error))) {
       // Where the database is away, the lease expires on its own.
-      await this.leases.handOver(lease).catch(() => {})
+      await this.leases.handOver(lease, { byOrder: this.#shutdown.signal.aborted }).catch(() => {})
       throw error
     }
     if (!known) log.error({ err: error }, 'a generation broke')
     const message = known ? error.message : 'The generation broke unexpectedly.'
     const retryable = known && error.retryable
-    const retryAfterMs = retryable
-      ? backoffMs(lease.attempts + 1, { ...FAILURE_BACKOFF, ...this.#random })
-      : null
+    const backoff = error instanceof DeadlyRunError ? DEADLY_BACKOFF : FAILURE_BACKOFF
+    const retryAfterMs = retryable ? backoffMs(lease.attempts + 1, { ...backoff, ...this.#random }) : null
     const failed = await this.#insist(() => this.leases.fail(lease, { message, retryable, retryAfterMs }))
     if (!failed) return undefined
     if (known) log.warn({ reason: message, retryable }, 'a generation failed')

@@ -4,9 +4,12 @@ import { findGenerationsByIds, type GenerationRow } from '../database/generation
 import {
   acquireLease,
   advanceLease,
+  endOrphanedLease,
   failLease,
   fenceLease,
+  findAbandonedLeases,
   handOverLease,
+  type NewLease,
   readLeaseHolder,
   recordSuccess,
   renewLeases,
@@ -15,6 +18,8 @@ import {
 import { SQLSTATE, sqlState } from '../database/postgres-errors.ts'
 import type { RunTransaction } from '../database/transaction.ts'
 import {
+  type AbandonedRun,
+  type AcquireOptions,
   type Acquisition,
   FencedError,
   type Lease,
@@ -52,10 +57,12 @@ export class PostgresLeases implements Leases {
     this.#notifiesProgress = options.notifiesProgress
   }
 
-  async acquire(subject: RunSubject, claim: string = randomUUID()): Promise<Acquisition> {
+  async acquire(subject: RunSubject, options: AcquireOptions = {}): Promise<Acquisition> {
+    const { claim = randomUUID(), request = null, continues } = options
     for (let attempt = 1; attempt <= MAX_ACQUIRE_TRIES; attempt++) {
-      const acquired = await this.#tryAcquire(subject, claim)
+      const acquired = await this.#tryAcquire({ ...subject, claim, request, continues: continues ?? null })
       if (acquired) return { type: 'acquired', lease: { ...subject, ...acquired } }
+      if (continues !== undefined) return { type: 'running', runId: continues }
       const holder = await readLeaseHolder(this.#client, subject.key)
       if (holder?.state === 'RUNNING') return { type: 'running', runId: holder.runId }
       if (holder?.retryAt) return { type: 'backing-off', runId: holder.runId, retryAt: holder.retryAt }
@@ -64,14 +71,9 @@ export class PostgresLeases implements Leases {
     return { type: 'running', runId: claim }
   }
 
-  async #tryAcquire(subject: RunSubject, claim: string) {
+  async #tryAcquire(wanted: Omit<NewLease, 'owner' | 'ttlMs'>) {
     try {
-      return await acquireLease(this.#client, {
-        ...subject,
-        owner: this.#owner(),
-        ttlMs: this.#ttlMs,
-        claim,
-      })
+      return await acquireLease(this.#client, { ...wanted, owner: this.#owner(), ttlMs: this.#ttlMs })
     } catch (error) {
       // Somebody holds the row for longer than a statement may wait: a commit that hangs. Its server ends it; follow it until then.
       if (sqlState(error) === SQLSTATE.lockNotAvailable) return undefined
@@ -105,8 +107,8 @@ export class PostgresLeases implements Leases {
     return failLease(this.#client, lease, failure)
   }
 
-  handOver(lease: Lease): Promise<void> {
-    return handOverLease(this.#client, lease)
+  handOver(lease: Lease, { byOrder } = { byOrder: true }): Promise<void> {
+    return handOverLease(this.#client, lease, byOrder)
   }
 
   withdraw(lease: Lease, found: { resultId: string; inputRevision: number }): Promise<void> {
@@ -115,5 +117,13 @@ export class PostgresLeases implements Leases {
 
   find(runIds: readonly string[]): Promise<GenerationRow[]> {
     return findGenerationsByIds(this.#client, runIds)
+  }
+
+  findAbandoned(limit: number): Promise<AbandonedRun[]> {
+    return findAbandonedLeases(this.#client, limit)
+  }
+
+  endOrphaned(run: AbandonedRun): Promise<void> {
+    return endOrphanedLease(this.#client, run)
   }
 }

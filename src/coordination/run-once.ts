@@ -1,7 +1,9 @@
 import type { GenerationRow } from '../database/generations.ts'
+import { GenerationError } from '../providers/generator.ts'
+import type { JsonValue } from '../shared/json.ts'
 import { type Flight as AnyFlight, Flight, type FlightEnd } from './flight.ts'
-import type { RunSubject, StoreResult } from './lease.ts'
-import type { Pilot } from './pilot.ts'
+import { type AbandonedRun, NO_REVISION, type RunSubject, type StoreResult } from './lease.ts'
+import type { Pilot, TakenOver } from './pilot.ts'
 import { Singleflight } from './singleflight.ts'
 import { waitForFlight } from './wait-for-flight.ts'
 
@@ -9,7 +11,7 @@ import { waitForFlight } from './wait-for-flight.ts'
 export type Found<Result> =
   /** A stored result serves. */
   | { type: 'serves'; result: Result; source: 'RECENT' | 'CACHED' }
-  /** A run is wanted that reads at least up to `needsRevision`; 0 where any run serves. */
+  /** A run is wanted that reads at least up to `needsRevision`; NO_REVISION where any run serves. */
   | { type: 'wanted'; needsRevision: number }
 
 /** What another run made. */
@@ -22,6 +24,11 @@ export interface FoundAgain<Result> {
 /** One generation, as its use case describes it. */
 export interface RunSpec<Inputs, Draft, Result> {
   subject: RunSubject
+  /**
+   * Asked before each acquire, and stored with the lease: from it the `Rebuild` of the kind describes the run again on
+   * whichever instance finds it abandoned. Whatever the key does not say and the inputs do not hold belongs in here.
+   */
+  request(): JsonValue
   /** Looks for a stored result that serves, and what a run would need. Read after the request has arrived, never from a cache. */
   find(): Promise<Found<Result>>
   /**
@@ -42,6 +49,26 @@ export interface RunSpec<Inputs, Draft, Result> {
   ): Promise<Draft>
   store(draft: Draft, inputs: Inputs): StoreResult
   load(resultId: string): Promise<Result>
+}
+
+/**
+ * Describes a run again of which there is no more than what is stored.
+ * @throws UnresumableError where that is not possible any more.
+ */
+export type Rebuild = (run: ResumableRun) => Promise<RunSpec<unknown, unknown, unknown>>
+
+/** An abandoned run whose record is still there. */
+export type ResumableRun = AbandonedRun & { userId: string }
+
+/** Why a run cannot be continued by anybody, or not by this version; the message is for the user. */
+export class UnresumableError extends Error {
+  override readonly name = 'UnresumableError'
+  /** An instance of another version may be able to. */
+  readonly byOthers: boolean
+  constructor(message: string, options: { byOthers?: boolean; cause?: unknown } = {}) {
+    super(message, { cause: options.cause })
+    this.byOthers = options.byOthers ?? false
+  }
 }
 
 export interface Caller {
@@ -69,6 +96,7 @@ export type Outcome<Result> =
  */
 export class RunOnce {
   readonly #flights = new Singleflight()
+  readonly #rebuildByKind = new Map<string, Rebuild>()
   readonly #pilot: Pilot
 
   constructor(pilot: Pilot) {
@@ -84,7 +112,7 @@ export class RunOnce {
     const startedAtMs = this.#pilot.clock.nowMs()
 
     // Join a run in this process …
-    const joined = caller.joinsAnyRun ? this.#flights.find<Result>(key, 0) : undefined
+    const joined = caller.joinsAnyRun ? this.#flights.find<Result>(key, NO_REVISION) : undefined
     if (joined) return waitForFlight(joined, caller, startedAtMs, this.#pilot.clock)
 
     // … or take a stored result that serves …
@@ -102,6 +130,34 @@ export class RunOnce {
     return waitForFlight(flight, caller, startedAtMs, this.#pilot.clock)
   }
 
+  /** Each use case that generates says once how a run of its kind is continued after its owner was lost and nobody waits. */
+  resumes(kind: RunSubject['kind'], rebuild: Rebuild): void {
+    this.#rebuildByKind.set(kind, rebuild)
+  }
+
+  /** Whether somebody here owns or follows a run of the key. */
+  flies(key: string): boolean {
+    return this.#flights.find(key, NO_REVISION) !== undefined
+  }
+
+  /**
+   * Takes over an abandoned run that nobody here follows, and flies it to its end as any other: who asks meanwhile joins it.
+   * @returns how it ended; undefined where somebody was faster, or it had ended. @throws UnresumableError
+   */
+  async resume(run: ResumableRun): Promise<FlightEnd<unknown> | undefined> {
+    const spec = await this.#rebuildByKind.get(run.kind ?? '')?.(run)
+    if (spec?.subject.key !== run.key)
+      throw new UnresumableError('The generation was interrupted and cannot be continued.', {
+        byOthers: true,
+      })
+    return this.#continue(run, spec)
+  }
+
+  /** Ends an abandoned run that cannot be continued: whoever follows it is told why. */
+  async giveUp(run: ResumableRun, reason: UnresumableError): Promise<FlightEnd<unknown> | undefined> {
+    return this.#continue(run, hopeless(run, reason))
+  }
+
   /** Runs as they stand, those of other instances too. */
   findRuns(runIds: readonly string[]): Promise<GenerationRow[]> {
     return this.#pilot.leases.find(runIds)
@@ -117,13 +173,44 @@ export class RunOnce {
       await Promise.all([...this.#flights].map((flight: AnyFlight<unknown>) => flight.end))
   }
 
-  #launch<Inputs, Draft, Result>(flight: Flight<Result>, spec: RunSpec<Inputs, Draft, Result>): void {
+  async #continue(run: AbandonedRun, spec: RunSpec<unknown, unknown, unknown>) {
+    const takenOver = await this.#pilot.takeOver(spec, run.runId)
+    if (!takenOver) return undefined
+    const flight = new Flight<unknown>(spec.subject, NO_REVISION)
+    this.#launch(flight, spec, takenOver)
+    return flight.end
+  }
+
+  #launch<Inputs, Draft, Result>(
+    flight: Flight<Result>,
+    spec: RunSpec<Inputs, Draft, Result>,
+    takenOver?: TakenOver,
+  ): void {
     this.#flights.add(flight as Flight<unknown>)
     const land = (end: FlightEnd<Result>) => {
       // Gone from the map before anybody learns of the end: who comes after it looks for the stored result.
       this.#flights.remove(flight as Flight<unknown>)
       flight.land(end)
     }
-    this.#pilot.fly(flight, spec).then(land, error => land({ type: 'broken', error }))
+    this.#pilot.fly(flight, spec, takenOver).then(land, error => land({ type: 'broken', error }))
+  }
+}
+
+/** A run that fails as soon as somebody owns it, by the way of every failure. */
+function hopeless(run: ResumableRun, reason: UnresumableError): RunSpec<unknown, unknown, unknown> {
+  const fail = () => {
+    throw new GenerationError(reason.message, { retryable: false, cause: reason })
+  }
+  const { key, kind, userId, archetype } = run
+  return {
+    // One of a newer version is one for the database, which has its record.
+    subject: { key, kind: kind as RunSubject['kind'], userId, archetype },
+    request: () => run.request,
+    find: fail,
+    findAgain: fail,
+    collect: fail,
+    generate: fail,
+    store: fail,
+    load: fail,
   }
 }

@@ -10,6 +10,8 @@ export interface RunWatchOptions {
   leases: Pick<Leases, 'find'>
   clock: Clock
   logger: Logger
+  /** A run that somebody here listens to has lost its owner: others may have lost theirs with it. */
+  onAbandoned?: () => void
   random?: () => number
 }
 
@@ -27,6 +29,7 @@ export class RunWatch {
   readonly #leases: Pick<Leases, 'find'>
   readonly #clock: Clock
   readonly #logger: Logger
+  readonly #onAbandoned: () => void
   readonly #random: () => number
   readonly #listenersByRun = new Map<string, Set<RunListener>>()
   /** Runs to look at in the next read. */
@@ -41,6 +44,7 @@ export class RunWatch {
     this.#leases = options.leases
     this.#clock = options.clock
     this.#logger = options.logger
+    this.#onAbandoned = options.onAbandoned ?? (() => {})
     this.#random = options.random ?? Math.random
   }
 
@@ -101,6 +105,7 @@ export class RunWatch {
         this.#sentAtMs = this.#clock.nowMs()
         const runs = new Map((await this.#leases.find(runIds)).map(run => [run.id, run]))
         this.#failingSinceMs = undefined
+        if ([...runs.values()].some(run => run.abandoned)) this.#onAbandoned()
         for (const runId of runIds) {
           for (const listener of this.#listenersByRun.get(runId) ?? []) listener(runs.get(runId))
         }

@@ -36,7 +36,7 @@ const COLUMNS = `
   g.id, g.key, g.kind, g.user_id AS "userId", g.archetype, g.state, g.epoch, g.started_at AS "startedAt", g.finished_at AS "finishedAt",
   g.error, g.error_retryable AS "errorRetryable", g.result_id AS "resultId",
   CASE WHEN g.state = 'RUNNING' THEN coalesce(l.phase, 'WAITING') ELSE 'DONE' END AS phase,
-  CASE WHEN g.state = 'SUCCEEDED' THEN 1 ELSE coalesce(l.progress, 0) END AS progress,
+  CASE g.state WHEN 'SUCCEEDED' THEN 1 WHEN 'FAILED' THEN coalesce(g.progress, 0) ELSE coalesce(l.progress, 0) END AS progress,
   CASE WHEN g.state = 'RUNNING' THEN l.text END AS text,
   g.input_revision AS "inputRevision", l.retry_after AS "retryAt"`
 

@@ -1,4 +1,5 @@
 import type { Archetype } from '../shared/archetype.ts'
+import type { JsonValue } from '../shared/json.ts'
 import type { Queryable } from './client.ts'
 import type { GenerationKind, GenerationPhase, GenerationState } from './generations.ts'
 
@@ -11,6 +12,8 @@ import type { GenerationKind, GenerationPhase, GenerationState } from './generat
 export const LIVENESS_LOCK_CLASS = 7_421_053
 /** One channel for everything that happens to runs; the payload is the run's id. */
 export const RUN_CHANNEL = 'tributary_runs'
+/** Runs that their owners leave to others, which nobody may be following; the payload is the run's id. */
+export const HAND_OVER_CHANNEL = 'tributary_handed_over'
 
 export interface NewLease {
   key: string
@@ -21,6 +24,10 @@ export interface NewLease {
   kind: GenerationKind
   userId: string
   archetype: Archetype | null
+  /** What the run is described by again, beside its key. */
+  request: JsonValue
+  /** This run is to be taken over, and no other begun. */
+  continues: string | null
 }
 
 export interface AcquiredLease {
@@ -29,16 +36,22 @@ export interface AcquiredLease {
   /** Failures in a row before this run. */
   attempts: number
   takeoverCause: 'expired' | 'owner_gone' | null
+  /** Owners that the run has lost, those not counted that handed it over. */
+  lostOwners: number
 }
 
 const ACQUIRE = {
   name: 'leases-acquire',
   text: `
     WITH acquired AS (
-      INSERT INTO leases AS l (key, state, epoch, owner, lease_until, run_id, phase, progress, claim)
-      VALUES ($1::text, 'RUNNING', 1, $2::int, clock_timestamp() + $3::int * interval '1 ms', $4::uuid, 'COLLECTING', 0, $4::uuid)
+      INSERT INTO leases AS l (key, state, epoch, owner, lease_until, run_id, phase, progress, claim, request)
+      SELECT $1::text, 'RUNNING', 1, $2::int, clock_timestamp() + $3::int * interval '1 ms', $4::uuid, 'COLLECTING', 0, $4::uuid, $8::jsonb
+      -- A run that is gone with its lease cannot be continued.
+      WHERE $9::uuid IS NULL OR EXISTS (SELECT 1 FROM leases WHERE key = $1::text)
       ON CONFLICT (key) DO UPDATE SET
         state = 'RUNNING', owner = excluded.owner, lease_until = excluded.lease_until, claim = excluded.claim,
+        -- Of whoever flies it now: a takeover does what its own request says.
+        request = excluded.request,
         -- Asked for again, because the answer was lost: the lease is ours already.
         epoch = CASE WHEN l.claim = excluded.claim THEN l.epoch ELSE l.epoch + 1 END,
         -- A takeover continues the run; callers everywhere wait for its id.
@@ -47,14 +60,16 @@ const ACQUIRE = {
           WHEN l.lease_until < clock_timestamp() THEN 'expired' ELSE 'owner_gone' END,
         phase = CASE WHEN l.claim = excluded.claim THEN l.phase ELSE 'COLLECTING' END,
         progress = CASE WHEN l.claim = excluded.claim THEN l.progress ELSE 0 END, retry_after = NULL,
-        text = CASE WHEN l.claim = excluded.claim THEN l.text END
-      WHERE (l.state <> 'RUNNING' AND (l.retry_after IS NULL OR l.retry_after <= clock_timestamp())
+        text = CASE WHEN l.claim = excluded.claim THEN l.text END,
+        lost_owners = CASE WHEN l.claim = excluded.claim THEN l.lost_owners WHEN l.state <> 'RUNNING' THEN 0
+          WHEN l.lease_until = '-infinity' THEN l.lost_owners ELSE l.lost_owners + 1 END
+      WHERE ($9::uuid IS NULL OR (l.run_id = $9::uuid AND l.state = 'RUNNING')) AND ((l.state <> 'RUNNING' AND (l.retry_after IS NULL OR l.retry_after <= clock_timestamp())
           -- A claim that has had its run comes late, when nobody waits for it: it begins nothing.
           AND l.claim IS DISTINCT FROM excluded.claim AND NOT EXISTS (SELECT 1 FROM generations had WHERE had.id = excluded.claim))
         OR (l.state = 'RUNNING' AND l.claim = excluded.claim)
         OR (l.state = 'RUNNING' AND l.lease_until < clock_timestamp())
-        OR (l.state = 'RUNNING' AND pg_try_advisory_xact_lock_shared(${LIVENESS_LOCK_CLASS}, l.owner))
-      RETURNING l.epoch, l.run_id, l.attempts, l.takeover_cause
+        OR (l.state = 'RUNNING' AND pg_try_advisory_xact_lock_shared(${LIVENESS_LOCK_CLASS}, l.owner)))
+      RETURNING l.epoch, l.run_id, l.attempts, l.takeover_cause, l.lost_owners
     ), recorded AS (
       INSERT INTO generations AS g (id, key, kind, user_id, archetype, state, epoch, started_at)
       SELECT run_id, $1::text, $5::"GenerationKind", $6::uuid, $7::"Archetype", 'RUNNING', epoch, clock_timestamp() FROM acquired
@@ -62,12 +77,16 @@ const ACQUIRE = {
         input_revision = CASE WHEN g.epoch = excluded.epoch THEN g.input_revision END
       RETURNING 1
     )
-    SELECT epoch, run_id AS "runId", attempts, takeover_cause AS "takeoverCause" FROM acquired`,
+    SELECT epoch, run_id AS "runId", attempts, takeover_cause AS "takeoverCause", lost_owners AS "lostOwners" FROM acquired`,
 }
-/** Takes the lease where its run has ended and may be followed by another, has expired, or its owner is gone. */
+/**
+ * Takes the lease where its run has ended and may be followed by another, has expired, or its owner is gone; where it
+ * `continues` a run, only that one, and only while it has not ended.
+ */
 export async function acquireLease(db: Queryable, lease: NewLease): Promise<AcquiredLease | undefined> {
-  const { key, owner, ttlMs, claim, kind, userId, archetype } = lease
-  return (await db.query<AcquiredLease>(ACQUIRE, [key, owner, ttlMs, claim, kind, userId, archetype]))[0]
+  const { key, owner, ttlMs, claim, kind, userId, archetype, request, continues } = lease
+  const values = [key, owner, ttlMs, claim, kind, userId, archetype, JSON.stringify(request), continues]
+  return (await db.query<AcquiredLease>(ACQUIRE, values))[0]
 }
 
 export interface LeaseHolder {
@@ -139,7 +158,7 @@ export async function advanceLease(
 const FENCE = {
   name: 'leases-fence',
   text: `
-    UPDATE leases SET state = 'SUCCEEDED', phase = 'DONE', progress = 1, attempts = 0, text = NULL
+    UPDATE leases SET state = 'SUCCEEDED', phase = 'DONE', progress = 1, attempts = 0, text = NULL, request = NULL
     WHERE key = $1::text AND epoch = $2::int AND state = 'RUNNING'
     RETURNING date_trunc('milliseconds', clock_timestamp()) AS now,
       -- An owner that is paused between here and the commit must not hold the row against its successor for longer.
@@ -178,12 +197,13 @@ const FAIL = {
   name: 'leases-fail',
   text: `
     WITH failed AS (
-      UPDATE leases SET state = 'FAILED', phase = 'DONE', attempts = attempts + 1, text = NULL,
+      UPDATE leases SET state = 'FAILED', phase = 'DONE', attempts = attempts + 1, text = NULL, request = NULL,
         retry_after = CASE WHEN $5::int IS NOT NULL THEN clock_timestamp() + $5::int * interval '1 ms' END
       WHERE key = $1::text AND epoch = $2::int AND state = 'RUNNING'
-      RETURNING run_id, retry_after
+      RETURNING run_id, retry_after, progress
     )
-    UPDATE generations g SET state = 'FAILED', finished_at = clock_timestamp(), error = $3::text, error_retryable = $4::boolean
+    UPDATE generations g
+    SET state = 'FAILED', finished_at = clock_timestamp(), error = $3::text, error_retryable = $4::boolean, progress = failed.progress
     FROM failed WHERE g.id = failed.run_id
     RETURNING failed.retry_after AS "retryAt", pg_notify('${RUN_CHANNEL}', g.id::text)::text`,
 }
@@ -207,20 +227,25 @@ export async function failLease(
 const HAND_OVER = {
   name: 'leases-hand-over',
   text: `
-    UPDATE leases SET lease_until = '-infinity'
+    -- That an owner leaves by order says nothing of its run; that it gives up may, and counts as a lease that expires.
+    UPDATE leases SET lease_until = CASE WHEN $3::boolean THEN '-infinity' ELSE clock_timestamp() - interval '1 ms' END
     WHERE key = $1::text AND epoch = $2::int AND state = 'RUNNING'
-    RETURNING pg_notify('${RUN_CHANNEL}', run_id::text)::text`,
+    RETURNING pg_notify('${RUN_CHANNEL}', run_id::text)::text, pg_notify('${HAND_OVER_CHANNEL}', run_id::text)::text AS told`,
 }
-/** Leaves the run to whoever waits for it, at once. */
-export async function handOverLease(db: Queryable, lease: { key: string; epoch: number }): Promise<void> {
-  await db.query(HAND_OVER, [lease.key, lease.epoch])
+/** Leaves the run to whoever waits for it, at once, or to anybody where nobody does. */
+export async function handOverLease(
+  db: Queryable,
+  lease: { key: string; epoch: number },
+  byOrder: boolean,
+): Promise<void> {
+  await db.query(HAND_OVER, [lease.key, lease.epoch, byOrder])
 }
 
 const WITHDRAW = {
   name: 'leases-withdraw',
   text: `
     WITH withdrawn AS (
-      UPDATE leases SET state = 'SUCCEEDED', phase = 'DONE', progress = 1, attempts = 0
+      UPDATE leases SET state = 'SUCCEEDED', phase = 'DONE', progress = 1, attempts = 0, request = NULL
       WHERE key = $1::text AND epoch = $2::int AND state = 'RUNNING'
       RETURNING run_id
     )
@@ -239,4 +264,49 @@ export async function withdrawLease(
   found: { resultId: string; inputRevision: number },
 ): Promise<void> {
   await db.query(WITHDRAW, [lease.key, lease.epoch, found.resultId, found.inputRevision])
+}
+
+/** A run in flight that nobody works at. */
+export interface AbandonedRow {
+  runId: string
+  key: string
+  epoch: number
+  /** As its use case wrote it down; null where it did not. */
+  request: JsonValue
+  /** Its lease has expired, or was handed over; else its owner is gone, or has lost its session and may be back soon. */
+  expired: boolean
+  /** Null where the run's record is gone, with its user. */
+  kind: string | null
+  userId: string | null
+  archetype: Archetype | null
+}
+
+const FIND_ABANDONED = {
+  name: 'leases-find-abandoned',
+  text: `
+    WITH running AS MATERIALIZED (
+      SELECT key, run_id, epoch, owner, lease_until, request FROM leases WHERE state = 'RUNNING'
+    ), gone AS MATERIALIZED (
+      SELECT owner FROM (SELECT DISTINCT owner FROM running) owners
+      WHERE pg_try_advisory_xact_lock_shared(${LIVENESS_LOCK_CLASS}, owner)
+    )
+    SELECT l.run_id AS "runId", l.key, l.epoch, l.request, l.lease_until < clock_timestamp() AS expired, g.kind::text AS kind, g.user_id AS "userId", g.archetype
+    FROM running l LEFT JOIN generations g ON g.id = l.run_id
+    WHERE l.lease_until < clock_timestamp() OR l.owner IN (SELECT owner FROM gone)
+    -- Instances that look at the same moment begin with others.
+    ORDER BY random() LIMIT $1::int`,
+}
+export function findAbandonedLeases(db: Queryable, limit: number): Promise<AbandonedRow[]> {
+  return db.query<AbandonedRow>(FIND_ABANDONED, [limit])
+}
+
+const END_ORPHANED = {
+  name: 'leases-end-orphaned',
+  text: `
+    UPDATE leases l SET state = 'FAILED', phase = 'DONE', text = NULL, request = NULL
+    WHERE key = $1::text AND epoch = $2::int AND state = 'RUNNING' AND NOT EXISTS (SELECT 1 FROM generations WHERE id = l.run_id)`,
+}
+/** Ends a lease whose run is gone with its user: nobody is left to be told. */
+export async function endOrphanedLease(db: Queryable, lease: { key: string; epoch: number }): Promise<void> {
+  await db.query(END_ORPHANED, [lease.key, lease.epoch])
 }

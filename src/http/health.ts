@@ -53,7 +53,7 @@ export async function recentAnalysisHealth(db: Queryable, recentWindowMs: number
 /** What happened on this instance since its start, and what is under way. */
 export async function coordinationHealth(
   mode: string,
-  { runOnce, locks, instance, connected }: Coordination,
+  { runOnce, locks, instance, connected, livenessConnected }: Coordination,
   metrics: Metrics,
   answers: () => Promise<boolean>,
 ): Promise<HealthReport> {
@@ -64,12 +64,14 @@ export async function coordinationHealth(
     status: connected ? 'ok' : (await answers()) ? 'degraded' : 'down',
     mode,
     instance,
-    livenessConnected: connected,
+    livenessConnected,
     ...runOnce.figures,
     requests: total(requests),
     joins: total(requests.filter(({ labels }) => labels.source === 'JOINED')),
     takeovers: total((await metrics.coordinationTakeovers.get()).values),
     fenced: total((await metrics.coordinationFenced.get()).values),
+    resumed: total((await metrics.coordinationResumed.get()).values),
+    givenUp: total((await metrics.coordinationGivenUp.get()).values),
     lockQueues: lockFigures(locks),
   }
 }

@@ -49,6 +49,16 @@ export function createMetrics() {
       'Commits refused because the lease had passed on',
       ['kind'],
     ),
+    coordinationResumed: counter(
+      'coordination_resumed_total',
+      'Abandoned runs that this instance finished although nobody here waited for them, by how they ended',
+      ['kind', 'outcome'],
+    ),
+    coordinationGivenUp: counter(
+      'coordination_given_up_total',
+      'Runs ended as failed because they had lost too many owners, or could not be continued',
+      ['kind', 'cause'],
+    ),
     runsInFlight: gauge('coordination_runs_in_flight', 'Runs that this instance owns', ['kind']),
     providerCalls: counter('provider_calls_total', 'Calls of the generator', ['kind', 'outcome']),
     providerSeconds: histogram('provider_call_seconds', 'Duration of a call of the generator', ['kind']),

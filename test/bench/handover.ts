@@ -12,6 +12,7 @@ import { type BenchDatabase, percentile } from './bench-database.ts'
 
 const MAIN = fileURLToPath(new URL('../support/process-gateway-main.ts', import.meta.url))
 const KILLS = 20
+const UNWAITED_KILLS = 20
 const PAUSES = 5
 const PAUSE_TTL_MS = 3000
 
@@ -25,11 +26,17 @@ interface Instance {
 export async function benchHandover(database: BenchDatabase): Promise<void> {
   const provider = await startProvider()
   const killed: number[] = []
+  const unwaited: number[] = []
   const paused: number[] = []
   try {
     // A TTL that no kill waits for: what hands over is the lock of the dead owner's connection.
     for (let round = 0; round < KILLS; round++)
       killed.push(await handOver(database, provider, `kill ${round}`, 'SIGKILL', 60_000))
+    // Its caller was told to wait: nobody follows the run, and it is found by those who look for such.
+    for (let round = 0; round < UNWAITED_KILLS; round++)
+      unwaited.push(
+        await handOver(database, provider, `unwaited ${round}`, 'SIGKILL', 60_000, 'nobody waits'),
+      )
     for (let round = 0; round < PAUSES; round++)
       paused.push(await handOver(database, provider, `pause ${round}`, 'SIGSTOP', PAUSE_TTL_MS))
   } finally {
@@ -44,6 +51,7 @@ export async function benchHandover(database: BenchDatabase): Promise<void> {
   })
   console.table([
     row('owner killed (TTL 60 s) → next provider call', killed),
+    row('the same, with nobody waiting', unwaited),
     row(`owner paused (TTL ${PAUSE_TTL_MS} ms) → next provider call`, paused),
   ])
 }
@@ -54,19 +62,22 @@ async function handOver(
   subject: string,
   signal: 'SIGKILL' | 'SIGSTOP',
   ttlMs: number,
+  followed: 'somebody waits' | 'nobody waits' = 'somebody waits',
 ): Promise<number> {
   provider.calls.length = 0
   const start = (name: string) => startInstance(name, database.url, provider.url, ttlMs)
   const [owner, follower] = await Promise.all([start('owner'), start('follower')])
   try {
     const token = await tokenOf(subject)
-    const ofOwner = requestAnalysis(owner.url, token).catch(() => undefined)
+    const isFollowed = followed === 'somebody waits'
+    const wait = isFollowed ? {} : { waitMs: 0 }
+    const ofOwner = requestAnalysis(owner.url, token, wait).catch(() => undefined)
     await until(() => provider.calls.length === 1, { what: 'the first provider call' })
-    const ofFollower = requestAnalysis(follower.url, token)
+    const ofFollower = isFollowed ? requestAnalysis(follower.url, token) : undefined
     await until(
       async () =>
         ((await (await fetch(`${follower.url}/api/health/coordination`)).json()) as { waiters: number })
-          .waiters === 1,
+          .waiters === (isFollowed ? 1 : 0),
       { what: 'the follower to follow' },
     )
     const at = performance.now()
@@ -74,7 +85,8 @@ async function handOver(
     await until(() => provider.calls.length === 2, { what: 'the next provider call', deadlineMs: 30_000 })
     const tookMs = (provider.calls[1]?.atMs ?? Number.NaN) - at
     provider.answer()
-    await ofFollower
+    // Also where nobody waited: the next round is to find no run of this one.
+    await (ofFollower ?? requestAnalysis(follower.url, token))
     owner.child.kill('SIGKILL')
     await ofOwner
     return tookMs

@@ -9,7 +9,7 @@ import {
   type Statement,
   type Value,
 } from '../../src/database/client.ts'
-import { LIVENESS_LOCK_CLASS, RUN_CHANNEL } from '../../src/database/leases.ts'
+import { HAND_OVER_CHANNEL, LIVENESS_LOCK_CLASS, RUN_CHANNEL } from '../../src/database/leases.ts'
 import { createRunTransaction, type RunTransaction } from '../../src/database/transaction.ts'
 import { createLogger } from '../../src/shared/logger.ts'
 import { createMetrics } from '../../src/shared/metrics.ts'
@@ -46,6 +46,7 @@ leasesContract('the simulated store', { expiry: true, owners: true, claims: true
     endBackoff: async key => store.age(key, { retryAfterMs: nowMs - 1 }),
     expire: async key => store.age(key, { leaseUntilMs: nowMs - 1 }),
     killFirst: async () => void store.living.delete(1),
+    forget: async runId => store.forget(runId),
     close: async () => {},
   }
 })
@@ -127,23 +128,33 @@ describe('on a real PostgreSQL', () => {
       onTestFinished(() => listener.end())
       await listener.connect()
       const heard: string[] = []
-      listener.on('notification', ({ payload = '' }) => heard.push(payload))
+      listener.on('notification', ({ channel, payload = '' }) => {
+        if (channel === RUN_CHANNEL) heard.push(payload)
+      })
       await listener.query(`LISTEN ${RUN_CHANNEL}`)
+      const handedOver: string[] = []
+      listener.on('notification', ({ channel, payload = '' }) => {
+        if (channel === HAND_OVER_CHANNEL) handedOver.push(payload)
+      })
+      await listener.query(`LISTEN ${HAND_OVER_CHANNEL}`)
       const owner = await startOwner({ notifiesProgress })
       onTestFinished(owner.end)
       const { leases } = owner
       const step = { phase: 'GENERATING', progress: 0.5 } as const
       const expected: string[] = []
+      const expectedHandedOver: string[] = []
+      const handOver = (lease: Lease) => leases.handOver(lease)
       for (const [happen, tells] of [
         [(lease: Lease) => leases.advance(lease, step), notifiesProgress],
         [(lease: Lease) => leases.commit(lease, async () => randomUUID()), true],
         [(lease: Lease) => leases.fail(lease, FAILURE), true],
-        [(lease: Lease) => leases.handOver(lease), true],
+        [handOver, true],
         [(lease: Lease) => leases.withdraw(lease, { resultId: randomUUID(), inputRevision: 1 }), true],
       ] as const) {
         const lease = await granted(leases.acquire(subjectOf(randomUUID())))
         await happen(lease)
         if (tells) expected.push(lease.runId)
+        if (happen === handOver) expectedHandedOver.push(lease.runId)
       }
       // Of what changes nothing there is nothing to tell.
       const ended = await granted(leases.acquire(subjectOf(randomUUID())))
@@ -157,6 +168,7 @@ describe('on a real PostgreSQL', () => {
       await database.query(`SELECT pg_notify('${RUN_CHANNEL}', 'the last')`)
       await until(() => heard.includes('the last'), { what: 'the last message' })
       expect(heard).toEqual([...expected, 'the last'])
+      expect(handedOver).toEqual(expectedHandedOver)
     },
   )
 
@@ -227,6 +239,7 @@ describe('on a real PostgreSQL', () => {
       endBackoff: set('retry_after'),
       expire: set('lease_until'),
       killFirst: first.end,
+      forget: async runId => void (await database.query('DELETE FROM generations WHERE id = $1', [runId])),
       close: async () => {
         await Promise.all([first.end(), second.end()])
       },

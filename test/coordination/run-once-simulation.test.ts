@@ -47,6 +47,7 @@ const crash = (instance: number, sentStatements: 'arrive' | 'are lost'): Simulat
 const stop = (instance: number): SimulatedEvent => ({ do: 'stop', instance, ms: 9000 })
 const cutSession = (instance: number): SimulatedEvent => ({ do: 'cut session', instance, ms: 300 })
 const shutDown = (instance: number): SimulatedEvent => ({ do: 'shut down', instance })
+const look = (instance: number): SimulatedEvent => ({ do: 'look', instance })
 const leave = (caller: number): SimulatedEvent => ({ do: 'leave', caller })
 const passTime: SimulatedEvent = { do: 'pass time', ms: 4000 }
 const outage = (ms: number): SimulatedEvent => ({ do: 'outage', ms })
@@ -82,10 +83,11 @@ describe('in every interleaving', () => {
   const stops = record('stop', { instance, ms: ms(500, 2000, 4000, 9000) })
   const sessionIsCut = record('cut session', { instance, ms: ms(10, 300, 2000) })
   const shutsDown = record('shut down', { instance })
+  const looks = record('look', { instance })
   const outages = record('outage', { ms: ms(100, 2000, 5000, 12_000, 30_000) })
   const statement = fc.constantFrom(
     ...['find-stored', 'acquire', 'read-holder', 'find-again', 'withdraw', 'collect', 'advance'],
-    ...['renew', 'commit', 'fail', 'find', 'load', 'hand-over'],
+    ...['renew', 'commit', 'fail', 'find', 'load', 'hand-over', 'find-abandoned', 'describe-again'],
   )
   const disturbs = record('disturb', {
     instance,
@@ -168,9 +170,9 @@ describe('in every interleaving', () => {
   test('instances crash, stop and go on, lose their sessions, and shut down', async () => {
     const seen = await tryAll(
       often(asks),
-      ...[leaves, dataArrives, timePasses, crashes, stops, sessionIsCut, shutsDown].map(seldom),
+      ...[leaves, dataArrives, timePasses, crashes, stops, sessionIsCut, shutsDown, looks].map(seldom),
     )
-    const ends = ['threw', 'taken over, expired', 'taken over, owner_gone']
+    const ends = ['threw', 'taken over, expired', 'taken over, owner_gone', 'left behind']
     expect(seen).toEqual(expect.arrayContaining([...answers, ...ends]))
   })
 
@@ -183,7 +185,9 @@ describe('in every interleaving', () => {
     const seen = await tryAll(
       often(asks),
       sometimes(disturbs),
-      ...[leaves, dataArrives, timePasses, crashes, stops, sessionIsCut, shutsDown, outages].map(seldom),
+      ...[leaves, dataArrives, timePasses, crashes, stops, sessionIsCut, shutsDown, outages, looks].map(
+        seldom,
+      ),
     )
     expect(seen).toEqual(expect.arrayContaining([...answers, 'threw', 'taken over, expired']))
   })
@@ -246,6 +250,30 @@ describe('at every step', () => {
     { what: 'a follower stops for longer than the TTL', events: [stop(B)] },
     { what: 'the owner loses its session', events: [cutSession(A)], reaches: OWNER_GONE },
     { what: 'the owner shuts down', events: [shutDown(A)], reaches: EXPIRED },
+    {
+      what: 'the owner crashes, and its only caller was told to wait',
+      events: [crash(A, 'arrive')],
+      story: now(askOn(A, { waitMs: 0 })),
+      reaches: 'left behind',
+    },
+    {
+      what: 'the owner shuts down, and its only caller was told to wait',
+      events: [shutDown(A)],
+      story: now(askOn(A, { waitMs: 0, forced: true })),
+      reaches: 'left behind',
+    },
+    {
+      what: 'the owner stops, its only caller was told to wait, and another looks for what is left',
+      events: [stop(A)],
+      story: [...now(askOn(A, { waitMs: 0 })), { afterMs: 4500, event: look(B) }],
+      reaches: EXPIRED,
+    },
+    {
+      what: 'the database is away, and the only caller was told to wait',
+      events: [outage(30_000)],
+      story: now(askOn(A, { waitMs: 0 })),
+      reaches: 'left behind',
+    },
     { what: 'the first caller leaves', events: [leave(0)], reaches: 'left' },
     { what: 'all callers leave', events: [leave(0), leave(1), leave(2)], reaches: 'left' },
     { what: 'data comes, and a forced request', events: [dataComes, askOn(A, { forced: true })] },
@@ -350,6 +378,23 @@ describe('the story of', () => {
     expect(listens(added) - listens(removed)).toBe(2)
   })
 
+  test('a run: it tells that it generates, with what it has read, before the call, and that it stores after the answer', async () => {
+    const cluster = new SimulatedCluster({ steps: new InOrder(), hosts: HOSTS, behaviors: [slow] })
+    await cluster.play(now(askOn(A)))
+    const of = (what: string) => cluster.trace.findIndex(line => line.includes(what))
+    const steps = [
+      'to GENERATING 0: true',
+      'calls the provider',
+      'call 1 answers',
+      'to STORING 1: true',
+      'commit',
+    ]
+    const order = steps.map(of)
+    expect(order).not.toContain(-1)
+    expect(order).toEqual(order.toSorted((one, other) => one - other))
+    await judge(cluster)
+  })
+
   test('a lost wake: it costs no more than a poll', async () => {
     const { ends, endedAtMs } = await tell(now(askOn(A), askOn(B)), [slow], [true])
     expect(ends).toEqual(['FRESH', 'JOINED'])
@@ -369,6 +414,79 @@ describe('the story of', () => {
     expect(results).toEqual([
       { runId: 'run-1', epoch: 2, committedAtMs: Math.floor((calledAtMs[1] ?? 0) + 2500) },
     ])
+  })
+
+  test('a crash after the only caller was told to wait: the run goes on where somebody looks', async () => {
+    const { ends, calledAtMs, results } = await tell([
+      ...now(askOn(A, { waitMs: 0 })),
+      { afterMs: 1000, event: crash(A, 'arrive') },
+      { afterMs: 100, event: look(B) },
+    ])
+    expect(ends).toEqual(['pending'])
+    // Its owner might have been back.
+    expect(calledAtMs).toEqual([0, 3700])
+    expect(results).toMatchObject([{ runId: 'run-1', epoch: 2 }])
+  })
+
+  test('who asks while a run is continued that nobody waited for: it shares the run', async () => {
+    const { ends, calledAtMs, results } = await tell([
+      ...now(askOn(A, { waitMs: 0 })),
+      { afterMs: 1000, event: crash(A, 'arrive') },
+      { afterMs: 100, event: look(B) },
+      { afterMs: 3000, event: askOn(B) },
+      { afterMs: 0, event: askOn(B) },
+    ])
+    // It is the generation of the first who was there at its end.
+    expect(ends).toEqual(['pending', 'FRESH', 'JOINED'])
+    expect(calledAtMs).toHaveLength(2)
+    expect(results).toHaveLength(1)
+  })
+
+  test('a run that has ended when its turn comes: nothing is begun in its place', async () => {
+    const { calledAtMs, results } = await tell([
+      ...now(
+        askOn(A, { waitMs: 0 }),
+        disturb(B, { type: 'answer is late', ms: 5000 }, { statement: 'describe-again' }),
+      ),
+      { afterMs: 1000, event: stop(A) },
+      { afterMs: 3100, event: look(B) },
+      { afterMs: 600, event: askOn(B) },
+      // What there is would not serve any more.
+      { afterMs: 3300, event: dataComes },
+    ])
+    expect(calledAtMs).toHaveLength(2)
+    expect(results).toHaveLength(1)
+  })
+
+  test('a forced request of a user without data, behind a run that was not needed: it gets a result of its own', async () => {
+    const { ends, calledAtMs, results } = await tell([
+      ...now(
+        disturb(A, { type: 'statement is late', ms: 3000 }, { statement: 'acquire' }),
+        disturb(A, { type: 'statement is late', ms: 500 }, { statement: 'withdraw' }),
+        askOn(A),
+      ),
+      { afterMs: 100, event: askOn(B) },
+      { afterMs: 3000, event: askOn(B, { forced: true }) },
+    ])
+    expect(ends).toEqual(['JOINED', 'FRESH', 'FRESH'])
+    expect(calledAtMs).toHaveLength(2)
+    expect(results).toHaveLength(2)
+  })
+
+  test('a run that loses an owner three times: it is given up, and nobody else is put at risk', async () => {
+    const hosts = [0, 1, 2, 3].map(() => ({ offsetMs: 0, rate: 1 }))
+    const cluster = new SimulatedCluster({ steps: new InOrder(), hosts, behaviors: Array(9).fill(slow) })
+    const crashOfTheNextOwner = () =>
+      cluster.happen(crash((cluster.store.findRow('k')?.owner ?? 0) - 1, 'arrive'))
+    for (const atMs of [500, 1500, 2500]) cluster.time.setTimer(crashOfTheNextOwner, atMs)
+    await cluster.play(now(...hosts.map((_, index) => askOn(index))))
+    expect(cluster.calls).toHaveLength(3)
+    const ends = cluster.callers.map(({ end }) => end).filter(end => end !== undefined)
+    expect(ends).toMatchObject([
+      { type: 'failed', retryable: true, message: expect.stringContaining('interrupted 3 times') },
+    ])
+    expect([...cluster.seen]).toContain('has lost too many owners')
+    await judge(cluster)
   })
 
   test('a pause: the run goes on elsewhere after the TTL, and who wakes up is told what was made', async () => {
@@ -401,6 +519,23 @@ describe('the story of', () => {
       { afterMs: 1000, event: leave(0) },
     ])
     expect(withoutTheFirst.ends).toEqual(['left', 'FRESH', 'JOINED'])
+  })
+
+  test('a forced request while the run here has read all there is: it waits for that one and takes no flight of its own', async () => {
+    for (const [newData, flights] of [
+      [false, 1],
+      [true, 2],
+    ] as const) {
+      const cluster = new SimulatedCluster({ steps: new InOrder(), hosts: HOSTS, behaviors: [slow, slow] })
+      await cluster.play([
+        ...now(askOn(A, { forced: true })),
+        ...(newData ? [{ afterMs: 500, event: dataComes }] : []),
+        { afterMs: 500, event: askOn(A, { forced: true }) },
+      ])
+      expect(cluster.flights).toHaveLength(flights)
+      expect(cluster.calls).toHaveLength(flights)
+      await judge(cluster)
+    }
   })
 
   test('a caller whose request was long on its way: its limit counts from when it asked', async () => {

@@ -59,7 +59,11 @@ test('one run serves all callers of an instance, who wait, are told to wait, or 
   expect(following.completed).toBe(true)
   expect(generator.calls).toHaveLength(1)
   expect(await database.query('SELECT 1 FROM leases')).toEqual([])
-  expect(await coordinationFigures(url)).toMatchObject({ flights: 0, waiters: 0, ownedRuns: 0 })
+  expect(await coordinationFigures(url)).toMatchObject({
+    ...{ status: 'ok', mode: 'local', flights: 0, waiters: 0, ownedRuns: 0 },
+    // It has none, and needs none.
+    livenessConnected: null,
+  })
 })
 
 test('what instances make at the same time is stored each, and none over that of another', async () => {

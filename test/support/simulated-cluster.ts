@@ -36,6 +36,8 @@ export type SimulatedEvent =
   /** The session that shows that the instance lives. */
   | { do: 'cut session'; instance: number; ms: number }
   | { do: 'shut down'; instance: number }
+  /** For runs that others have left behind. */
+  | { do: 'look'; instance: number }
   | ({ do: 'disturb'; instance: number } & Disturbance)
   | { do: 'outage'; ms: number }
 
@@ -92,6 +94,8 @@ export type { SimulatedInstance }
 
 const OUT_OF_REACH = 'The provider is out of reach.'
 const ANSWERS: Behavior = { durationMs: 300, end: 'answers', obeysSignal: true, reports: 1 }
+/** Of a run, before it ends as failed. */
+const MAX_LOST_OWNERS = 2
 /** By far more than any schedule needs to come to rest. */
 const MAX_STEPS = 20_000
 const MAX_MS = 600_000
@@ -120,6 +124,7 @@ export class SimulatedCluster {
   readonly seen = new Set<string>()
   #behaviors: readonly Behavior[]
   readonly #lostWakes: readonly boolean[]
+  /** As of a user, from 0 on: one without data has no less a right to the next run. */
   readonly #revisionByKey = new Map<string, number>()
   readonly #failedUntilMsByKey = new Map<string, number>()
   readonly #lanes: Lanes
@@ -180,7 +185,7 @@ export class SimulatedCluster {
   }
 
   revisionOf(key: string): number {
-    return this.#revisionByKey.get(key) ?? 1
+    return this.#revisionByKey.get(key) ?? 0
   }
 
   /** What the use case reads before it decides: a stored result serves while it is new, and while there is no newer data. */
@@ -250,6 +255,9 @@ export class SimulatedCluster {
       case 'shut down':
         instance?.shutDown()
         break
+      case 'look':
+        void instance?.look()
+        break
       case 'disturb':
         instance?.disturb(event)
         break
@@ -262,8 +270,27 @@ export class SimulatedCluster {
     instance: SimulatedInstance,
     wish: { key: string; forced: boolean; waitMs: number | null },
   ): SimulatedCaller {
-    const { key, forced, waitMs } = wish
-    const caller: SimulatedCaller = {
+    const { key } = wish
+    const caller = this.#caller(instance, wish)
+    this.callers.push(caller)
+    void instance.whenAwake().then(() => {
+      caller.askedAtMs = this.time.nowMs
+      caller.revision = this.revisionOf(key)
+      return instance.request(caller)
+    })
+    return caller
+  }
+
+  /** In whose place a run is continued that nobody waits for. */
+  nobody(instance: SimulatedInstance, wish: { key: string; forced: boolean }): SimulatedCaller {
+    return this.#caller(instance, { ...wish, waitMs: 0 })
+  }
+
+  #caller(
+    instance: SimulatedInstance,
+    { key, forced, waitMs }: { key: string; forced: boolean; waitMs: number | null },
+  ): SimulatedCaller {
+    return {
       number: this.callers.length,
       instance,
       key,
@@ -277,13 +304,6 @@ export class SimulatedCluster {
       askedAtMs: 0,
       endedAtMs: 0,
     }
-    this.callers.push(caller)
-    void instance.whenAwake().then(() => {
-      caller.askedAtMs = this.time.nowMs
-      caller.revision = this.revisionOf(key)
-      return instance.request(caller)
-    })
-    return caller
   }
 
   /** One call of the provider, as the next of the behaviors has it. */
@@ -307,6 +327,8 @@ export class SimulatedCluster {
     this.calls.push(call)
     this.note(`${instance.name} calls the provider for ${key}: call ${number}`)
     if (context.signal.aborted) this.violate('a run that is aborted calls no provider')
+    if (current && row.lostOwners > MAX_LOST_OWNERS)
+      this.violate('a run that has lost too many owners is not tried with another')
     if (current) this.#judgeCall(call)
     const { durationMs, end, obeysSignal, reports } = this.#behaviors[number - 1] ?? ANSWERS
     const { signal, reportProgress } = context
@@ -366,12 +388,17 @@ export class SimulatedCluster {
         const instance = this.instanceOf(owner)
         if (!instance) throw new Error('a lease was granted to nobody')
         if (lease.takeoverCause) this.seen.add(`taken over, ${lease.takeoverCause}`)
+        if (lease.lostOwners > MAX_LOST_OWNERS) this.seen.add('has lost too many owners')
         this.grants.push({ lease, instance, atMs: this.time.nowMs, reachedProvider: false })
         if (before?.state === 'RUNNING') {
           const previous = this.instanceOf(before.owner)
           const reachable = previous?.alive && this.store.living.has(before.owner)
-          const handedOver = before.leaseUntilMs === Number.NEGATIVE_INFINITY
-          if (reachable && !handedOver && !previous.leavesLeases && !previous.lateSince(before.renewedAtMs))
+          if (
+            reachable &&
+            !before.wasHandedOver &&
+            !previous.leavesLeases &&
+            !previous.lateSince(before.renewedAtMs)
+          )
             this.violate('a run is taken only from an owner that was gone, cut off or late')
         }
         return

@@ -1,7 +1,8 @@
+import { AbandonedRuns } from '../../src/coordination/abandoned-runs.ts'
 import type { Flight, FlightEnd } from '../../src/coordination/flight.ts'
-import { FencedError } from '../../src/coordination/lease.ts'
+import { FencedError, NO_REVISION } from '../../src/coordination/lease.ts'
 import { LeaseKeeper } from '../../src/coordination/lease-keeper.ts'
-import { Pilot } from '../../src/coordination/pilot.ts'
+import { Pilot, type TakenOver } from '../../src/coordination/pilot.ts'
 import { RunOnce, type RunSpec } from '../../src/coordination/run-once.ts'
 import { RunWatch } from '../../src/coordination/run-watch.ts'
 import { createLogger } from '../../src/shared/logger.ts'
@@ -37,12 +38,17 @@ export interface Disturbance {
     | { type: 'statement is late' | 'answer is late'; ms: number }
 }
 
+/** What was stored, and of which data, when somebody asked. */
+interface Asked {
+  results: number
+  revision: number
+}
+
 export const LEASE_TTL_MS = 3000
 export const RENEWAL_MS = LEASE_TTL_MS / 3
 export const GENERATION_TIMEOUT_MS = 10_000
 /** Between two tries of what nobody waits for any more, as a progress that could not be written. */
 const LONGEST_PAUSE_MS = 1000
-const QUIET = createLogger({ level: 'silent', format: 'json' })
 /** The database says so when it is away; both are what `pg` says. */
 const AWAY = [
   () => Object.assign(new Error('Connection terminated unexpectedly'), { code: 'ECONNRESET' }),
@@ -52,19 +58,36 @@ const AWAY = [
 /** Sees the flights of an instance; flies them as the real one does. */
 class ObservedPilot extends Pilot {
   readonly #observe: (flight: Flight<unknown>, spec: object) => (end: FlightEnd<unknown> | 'broken') => void
+  /** A lease may have been granted, and nobody knows. */
+  readonly #onLost: () => void
 
   constructor(
     options: ConstructorParameters<typeof Pilot>[0],
     observe: (flight: Flight<unknown>, spec: object) => (end: FlightEnd<unknown> | 'broken') => void,
+    onLost: () => void,
   ) {
     super(options)
     this.#observe = observe
+    this.#onLost = onLost
   }
 
-  override async fly<I, D, R>(flight: Flight<R>, spec: RunSpec<I, D, R>): Promise<FlightEnd<R>> {
+  override async takeOver(...how: Parameters<Pilot['takeOver']>): Promise<TakenOver | undefined> {
+    try {
+      return await super.takeOver(...how)
+    } catch (error) {
+      this.#onLost()
+      throw error
+    }
+  }
+
+  override async fly<I, D, R>(
+    flight: Flight<R>,
+    spec: RunSpec<I, D, R>,
+    takenOver?: TakenOver,
+  ): Promise<FlightEnd<R>> {
     const ended = this.#observe(flight as Flight<unknown>, spec)
     try {
-      const end = await super.fly(flight, spec)
+      const end = await super.fly(flight, spec, takenOver)
       ended(end)
       return end
     } catch (error) {
@@ -84,6 +107,7 @@ export class SimulatedInstance {
   readonly rate: number
   readonly metrics: Metrics
   readonly runOnce: RunOnce
+  readonly #abandonedRuns: AbandonedRuns
   readonly keeper: LeaseKeeper
   readonly watch: RunWatch
   readonly #cluster: SimulatedCluster
@@ -102,6 +126,7 @@ export class SimulatedInstance {
   readonly #troublesAtMs: number[] = []
   readonly #underWay = new Set<{ name: string; sentAtMs: number }>()
   #awayAnswers = 0
+  refusedCommits = 0
   #idleAtHostMs = 0
 
   constructor(cluster: SimulatedCluster, index: number, host: Host) {
@@ -116,7 +141,10 @@ export class SimulatedInstance {
     const metrics = metricsOf(index)
     this.metrics = metrics
     const { clock } = this
-    const logger = QUIET
+    const logger = createLogger({
+      ...{ level: 'error', format: 'json' },
+      destination: { write: (line: string) => this.#heardOfError(line) } as unknown as NodeJS.WritableStream,
+    })
     const random = createRandom(this.number)
     const wire: Wire = (statement, run, describe) => this.send(statement, run, describe)
     const leases = new SimulatedLeases({
@@ -139,8 +167,21 @@ export class SimulatedInstance {
         random,
       },
       (flight, spec) => this.#observeFlight(flight, spec),
+      () => {
+        this.#hasUnknownLeases = true
+      },
     )
     this.runOnce = new RunOnce(this.#pilot)
+    this.runOnce.resumes('BEHAVIOR_ANALYSIS', async ({ key, request }) => {
+      await this.send({ name: 'describe-again', of: key }, () => undefined)
+      const { forced, asked } = request as unknown as { forced: boolean; asked: Asked | null }
+      const nobody = cluster.nobody(this, { key, forced })
+      const spec = this.#spec(nobody, asked ?? undefined)
+      this.#callerBySpec.set(spec, nobody)
+      return spec
+    })
+    const { runOnce } = this
+    this.#abandonedRuns = new AbandonedRuns({ leases, runOnce, clock, logger, metrics, random })
   }
 
   get alive(): boolean {
@@ -150,6 +191,11 @@ export class SimulatedInstance {
   /** What it holds may be left to whoever comes next: a flight has ended here without an answer, as it may, or never knew. */
   get leavesLeases(): boolean {
     return this.#hasGivenUp || this.#hasUnknownLeases
+  }
+
+  /** Finishes what others have left behind. */
+  get works(): boolean {
+    return this.#state === 'runs' && !this.#isShutDown
   }
 
   get listens(): boolean {
@@ -265,7 +311,10 @@ export class SimulatedInstance {
         cluster.note(`${label}: ${describe(answer.value)}`)
       } catch (error) {
         answer = { error }
-        if (error instanceof FencedError) cluster.seen.add('fenced')
+        if (error instanceof FencedError) {
+          cluster.seen.add('fenced')
+          this.refusedCommits++
+        }
         cluster.note(`${label}: ${error}`)
       }
     }
@@ -353,6 +402,16 @@ export class SimulatedInstance {
     time.setTimer(() => void reconnect(), ms)
   }
 
+  /** As the timer of the real one does: what is abandoned at one look is taken at the next, or the one after that. */
+  async look(): Promise<void> {
+    for (const afterMs of [0, 500, 2100]) {
+      if (afterMs > 0) await this.#cluster.time.wait(afterMs / Math.min(1, this.rate))
+      await this.whenAwake()
+      if (this.#isShutDown) return
+      await this.#abandonedRuns.look()
+    }
+  }
+
   shutDown(): void {
     void this.whenAwake().then(() => {
       this.#isShutDown = true
@@ -362,6 +421,11 @@ export class SimulatedInstance {
 
   disturb({ statement, times, fault }: Disturbance): void {
     this.#disturbances.push({ statement, times, fault })
+  }
+
+  #heardOfError(line: string): void {
+    if (this.#cluster.brokenKeys.size === 0)
+      this.#cluster.violate(`nothing breaks but a provider, yet it is told: ${line}`)
   }
 
   #takeFault(name: string): Disturbance['fault'] | undefined {
@@ -400,7 +464,7 @@ export class SimulatedInstance {
   }
 
   /** As src/domain/analyses/request-analysis.ts has it: what is stored serves as long as there is no new data. */
-  #spec(caller: SimulatedCaller): RunSpec<Inputs, { call: number }, StoredResult> {
+  #spec(caller: SimulatedCaller, askedBefore?: Asked): RunSpec<Inputs, { call: number }, StoredResult> {
     const cluster = this.#cluster
     const { key, forced } = caller
     const readFacts = (why: string) =>
@@ -409,16 +473,17 @@ export class SimulatedInstance {
         () => cluster.facts(key),
         ({ revision, latest }) => `revision ${revision}, ${latest?.id ?? 'nothing'} stored`,
       )
-    let asked: { results: number; revision: number } | undefined
+    let asked = askedBefore
     return {
       subject: { key, kind: 'BEHAVIOR_ANALYSIS', userId: `user of ${key}`, archetype: null },
+      request: () => ({ forced, asked: asked ? { ...asked } : null }),
       find: async () => {
         try {
           const { revision, results, serving } = await readFacts('find-stored')
           if (!forced && serving) return { type: 'serves', result: serving, source: 'RECENT' }
           asked = { results, revision }
           caller.seated = true
-          return { type: 'wanted', needsRevision: forced ? revision : 0 }
+          return { type: 'wanted', needsRevision: forced ? revision : NO_REVISION }
         } catch (error) {
           caller.findError = error
           throw error

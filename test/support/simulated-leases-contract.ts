@@ -27,6 +27,8 @@ export interface LeasesUnderTest {
   expire?(key: string): Promise<void>
   /** Where owners can be gone: the first one is. */
   killFirst?(): Promise<void>
+  /** Where runs may be gone before their leases: the record of this one is. */
+  forget?(runId: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -192,42 +194,45 @@ export function leasesContract(
         'gives the same lease again to who asks again because the answer was lost',
         async () => {
           const claim = randomUUID()
-          const lease = granted(await first.acquire(subject, claim))
-          expect(await first.acquire(subject, claim)).toEqual({ type: 'acquired', lease })
-          expect(await second.acquire(subject, randomUUID())).toEqual({ type: 'running', runId: lease.runId })
+          const lease = granted(await first.acquire(subject, { claim }))
+          expect(await first.acquire(subject, { claim })).toEqual({ type: 'acquired', lease })
+          expect(await second.acquire(subject, { claim: randomUUID() })).toEqual({
+            type: 'running',
+            runId: lease.runId,
+          })
           await commit(first, lease)
         },
       )
 
       test.runIf(has.claims)('does not set a run back when it is asked for once more', async () => {
         const claim = randomUUID()
-        const lease = granted(await first.acquire(subject, claim))
+        const lease = granted(await first.acquire(subject, { claim }))
         await first.advance(lease, { phase: 'GENERATING', progress: 0.5, inputRevision: 7 })
-        await first.acquire(subject, claim)
+        await first.acquire(subject, { claim })
         expect(await read(lease)).toMatchObject({ phase: 'GENERATING', progress: 0.5, inputRevision: 7 })
       })
 
       test.runIf(has.claims)('gives nothing for a claim whose lease has passed on', async () => {
         const claim = randomUUID()
-        const lease = granted(await first.acquire(subject, claim))
+        const lease = granted(await first.acquire(subject, { claim }))
         const successor = await passOn(lease)
-        expect(await first.acquire(subject, claim)).toEqual({ type: 'running', runId: lease.runId })
+        expect(await first.acquire(subject, { claim })).toEqual({ type: 'running', runId: lease.runId })
         await commit(second, successor)
       })
 
       test.runIf(has.claims)('gives no second life to a run that has ended', async () => {
         const claim = randomUUID()
-        const lease = granted(await first.acquire(subject, claim))
+        const lease = granted(await first.acquire(subject, { claim }))
         const id = await commit(first, lease)
         // As it comes to the server late; it is told of the run that it had.
-        expect(await first.acquire(subject, claim)).toEqual({ type: 'running', runId: lease.runId })
+        expect(await first.acquire(subject, { claim })).toEqual({ type: 'running', runId: lease.runId })
         await expect(commit(first, lease)).rejects.toBeInstanceOf(FencedError)
         expect(await read(lease)).toMatchObject({ state: 'SUCCEEDED', resultId: id })
         const next = await take(second)
         expect(next.epoch).toBeGreaterThan(lease.epoch)
         expect(next.runId).not.toBe(lease.runId)
         await commit(second, next)
-        await first.acquire(subject, claim).catch(() => {})
+        await first.acquire(subject, { claim }).catch(() => {})
         expect(await read(lease)).toMatchObject({ state: 'SUCCEEDED', epoch: 1, resultId: id })
         expect((await take(second)).runId).not.toBe(lease.runId)
       })
@@ -235,12 +240,69 @@ export function leasesContract(
       test.runIf(has.claims)('gives no second life to a run that was taken over and has ended', async () => {
         const claim = randomUUID()
         await first.handOver(await take(first))
-        const lease = granted(await second.acquire(subject, claim))
+        const lease = granted(await second.acquire(subject, { claim }))
         const id = await commit(second, lease)
-        const again = await second.acquire(subject, claim).catch(() => undefined)
+        const again = await second.acquire(subject, { claim }).catch(() => undefined)
         if (again?.type === 'acquired') expect(again.lease.epoch).toBeGreaterThan(lease.epoch)
         await expect(commit(second, lease)).rejects.toBeInstanceOf(FencedError)
         expect(await read(lease)).toMatchObject({ state: 'SUCCEEDED', epoch: 2, resultId: id })
+      })
+
+      test('continues the run that is named, and no other, and only while it goes on and nobody works at it', async () => {
+        const lease = await take(first)
+        const continuing = (runId = lease.runId) => second.acquire(subject, { continues: runId })
+        const refused = (runId = lease.runId) => ({ type: 'running', runId })
+        // It has an owner.
+        expect(await continuing()).toEqual(refused())
+        await first.handOver(lease)
+        const other = under.newResultId()
+        expect(await continuing(other)).toEqual(refused(other))
+        const taken = granted(await continuing())
+        expect(taken).toMatchObject({ runId: lease.runId, epoch: 2 })
+        await second.fail(taken, FAILURE)
+        // It has ended, and nothing keeps the next one waiting.
+        expect(await continuing()).toEqual(refused())
+        const next = await take(first)
+        expect(next).toMatchObject({ epoch: 3 })
+        await first.handOver(next)
+        expect(await continuing()).toEqual(refused())
+        await take(second)
+      })
+
+      test('begins no run of a key that has none where one is to be continued', async () => {
+        const runId = under.newResultId()
+        expect(await first.acquire(subject, { continues: runId })).toEqual({ type: 'running', runId })
+        expect(await take(second)).toMatchObject({ epoch: 1, takeoverCause: null })
+      })
+
+      test.runIf(has.expiry)(
+        'counts the owners that a run has lost, not those that handed it over',
+        async () => {
+          const claim = randomUUID()
+          expect((await take(first)).lostOwners).toBe(0)
+          await under.expire?.(subject.key)
+          const second1 = granted(await second.acquire(subject, { claim }))
+          expect(second1.lostOwners).toBe(1)
+          // The same again, because the answer was lost.
+          expect(granted(await second.acquire(subject, { claim })).lostOwners).toBe(1)
+          await second.handOver(second1)
+          const third = await take(first)
+          expect(third.lostOwners).toBe(1)
+          await under.expire?.(subject.key)
+          const fourth = await take(second)
+          expect(fourth.lostOwners).toBe(2)
+          await second.handOver(fourth, { byOrder: false })
+          const fifth = await take(first)
+          expect(fifth).toMatchObject({ lostOwners: 3, takeoverCause: 'expired' })
+          await commit(first, fifth)
+          expect((await take(first)).lostOwners).toBe(0)
+        },
+      )
+
+      test.runIf(has.owners)('counts an owner that is gone as lost', async () => {
+        await take(first)
+        await under.killFirst?.()
+        expect((await take(second)).lostOwners).toBe(1)
       })
 
       test('raises the epoch with every lease, however the one before ended', async () => {
@@ -544,6 +606,81 @@ export function leasesContract(
       await commit(first, other)
     })
 
+    describe.runIf(has.owners)('findAbandoned', () => {
+      /** Of these keys: what other tests have left behind in a store that they share does not count. */
+      const abandoned = async (keys = [subject.key]) => {
+        const found = await second.findAbandoned(100_000)
+        return found.filter(({ key }) => keys.includes(key)).toSorted(byKey)
+      }
+
+      test('names the runs that have expired, that were handed over, and whose owner is gone, with what they were begun with', async () => {
+        const keys: string[] = []
+        const begin = async (leases: Leases, request: { n: number }) => {
+          const of = under.newSubject()
+          keys.push(of.key)
+          return granted(await leases.acquire(of, { request }))
+        }
+        const expired = await begin(second, { n: 1 })
+        await under.expire?.(expired.key)
+        const handedOver = await begin(second, { n: 2 })
+        await second.handOver(handedOver)
+        await begin(second, { n: 3 })
+        const failed = await begin(first, { n: 4 })
+        await first.fail(failed, FAILURE)
+        const committed = await begin(first, { n: 5 })
+        await commit(first, committed)
+        const withdrawn = await begin(first, { n: 6 })
+        await first.withdraw(withdrawn, { resultId: under.newResultId(), inputRevision: 1 })
+        const ofTheFirst = await begin(first, { n: 7 })
+        const known = (await abandoned(keys)).map(({ key }) => key)
+        expect(known).toEqual([expired.key, handedOver.key].toSorted())
+        await under.killFirst?.()
+        const row = (lease: Lease, n: number, isExpired: boolean) => {
+          const { key, runId, epoch, kind, userId, archetype } = lease
+          return { key, runId, epoch, kind, userId, archetype, request: { n }, expired: isExpired }
+        }
+        expect(await abandoned(keys)).toEqual(
+          [row(expired, 1, true), row(handedOver, 2, true), row(ofTheFirst, 7, false)].toSorted(byKey),
+        )
+        expect(await second.findAbandoned(2)).toHaveLength(2)
+      })
+
+      test('tells what the newest owner of a run was to do, and nothing of the run before', async () => {
+        const lease = granted(await first.acquire(subject, { request: 'the first' }))
+        await first.handOver(lease)
+        const taken = granted(await second.acquire(subject, { request: 'the second' }))
+        await second.handOver(taken)
+        expect(await abandoned()).toMatchObject([{ runId: lease.runId, epoch: 2, request: 'the second' }])
+        await second.fail(await take(second), FAILURE)
+        await second.handOver(await take(second))
+        expect(await abandoned()).toMatchObject([{ epoch: 4, request: null }])
+      })
+
+      test('ends no lease whose run is still there', async () => {
+        const lease = await take(first)
+        await first.handOver(lease)
+        const [run] = await abandoned()
+        if (!run) throw new Error('nothing is abandoned')
+        await second.endOrphaned(run)
+        expect(await read(lease)).toMatchObject({ state: 'RUNNING', abandoned: true })
+      })
+
+      test('a lease whose run is gone is named as such, and can be ended for good', async () => {
+        const lease = await take(first)
+        await first.handOver(lease)
+        await under.forget?.(lease.runId)
+        const [run] = await abandoned()
+        if (!run) throw new Error('nothing is abandoned')
+        expect(run).toMatchObject({ key: subject.key, runId: lease.runId, kind: null, userId: null })
+        await second.endOrphaned({ ...run, epoch: run.epoch + 1 })
+        await second.endOrphaned({ ...run, key: 'another' })
+        expect(await abandoned()).toEqual([run])
+        await second.endOrphaned(run)
+        expect(await abandoned()).toEqual([])
+        expect(await take(second)).toMatchObject({ epoch: 2, takeoverCause: null })
+      })
+    })
+
     describe('find', () => {
       test('knows the runs of all instances, in any number, and no others', async () => {
         const one = await take(first)
@@ -569,9 +706,10 @@ export function leasesContract(
 
       test('keeps a run that has failed as it was while the next goes on and fails', async () => {
         const lease = await take(first)
+        await first.advance(lease, { phase: 'GENERATING', progress: 0.75 })
         await first.fail(lease, FAILURE)
         const failed = await read(lease)
-        expect(failed).toMatchObject({ state: 'FAILED', progress: 0, retryAt: null })
+        expect(failed).toMatchObject({ state: 'FAILED', progress: 0.75, retryAt: null })
         const next = await take(second)
         await second.advance(next, { phase: 'GENERATING', progress: 0.5 })
         expect(await read(lease)).toEqual(failed)
@@ -597,6 +735,7 @@ export function leasesContract(
   })
 }
 
+const byKey = (one: { key: string }, other: { key: string }) => one.key.localeCompare(other.key)
 const byId = (one: GenerationRow, other: GenerationRow) => one.id.localeCompare(other.id)
 
 function granted(acquisition: Acquisition): Lease {

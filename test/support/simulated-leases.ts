@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import {
+  type AbandonedRun,
+  type AcquireOptions,
   type Acquisition,
   FencedError,
   type Lease,
@@ -11,6 +13,7 @@ import {
 import type { Statement, Value } from '../../src/database/client.ts'
 import type { GenerationPhase, GenerationRow, GenerationState } from '../../src/database/generations.ts'
 import type { Transaction } from '../../src/database/transaction.ts'
+import type { JsonValue } from '../../src/shared/json.ts'
 
 /** Carries a statement to the database and its answer back. What may happen on the way is the test's to say. */
 export type Wire = <T>(
@@ -50,14 +53,21 @@ export interface LeaseRow {
   readonly progress: number
   readonly attempts: number
   readonly retryAfterMs: number | null
+  readonly request: JsonValue
+  readonly lostOwners: number
   /** Not a column: since when nobody but its owner's silence has brought its end nearer. */
   readonly renewedAtMs: number
+  /** Not a column. */
+  readonly wasHandedOver: boolean
 }
 
 /** In the order in which a run goes through them. */
 export const PHASES: readonly GenerationPhase[] = ['WAITING', 'COLLECTING', 'GENERATING', 'STORING', 'DONE']
 
-type RunRecord = Omit<GenerationRow, 'phase' | 'progress' | 'retryAt' | 'abandoned'>
+/** `progress` is that of a run that failed. */
+type RunRecord = Omit<GenerationRow, 'phase' | 'retryAt' | 'abandoned'>
+
+const ENDED = { phase: 'DONE', request: null } as const
 
 /** The statement by which a simulated transaction stores a result: id, run, epoch, revision. */
 export const STORE_RESULT: Statement = { name: 'simulated-store-result', text: '' }
@@ -97,12 +107,20 @@ export class SimulatedStore {
   }
 
   /** @returns undefined where the WHERE clause holds for no row, or the row is locked for longer than a statement waits. */
-  acquire(subject: RunSubject, owner: number, ttlMs: number, claim: string): Lease | undefined {
+  acquire(
+    subject: RunSubject,
+    owner: number,
+    ttlMs: number,
+    { claim, request = null, continues }: AcquireOptions & { claim: string },
+  ): Lease | undefined {
     if (this.#commitByKey.has(subject.key)) return undefined
     const nowMs = this.#nowMs()
     const before = this.#rowByKey.get(subject.key)
+    if (continues !== undefined && (before?.state !== 'RUNNING' || before.runId !== continues))
+      return undefined
     let takeoverCause: Lease['takeoverCause'] = null
     let again = false
+    let lostOwners = 0
     if (before) {
       const running = before.state === 'RUNNING'
       const mayFollow = before.retryAfterMs === null || before.retryAfterMs <= nowMs
@@ -113,6 +131,8 @@ export class SimulatedStore {
       if (!ended && !again && !expired && !ownerGone) return undefined
       if (running) takeoverCause = expired ? 'expired' : 'owner_gone'
       if (again) takeoverCause = before.takeoverCause
+      const handedOver = before.leaseUntilMs === Number.NEGATIVE_INFINITY
+      if (running) lostOwners = before.lostOwners + (again || handedOver ? 0 : 1)
     }
     const kept = again ? before : undefined
     const row: LeaseRow = {
@@ -128,7 +148,10 @@ export class SimulatedStore {
       progress: kept?.progress ?? 0,
       attempts: before?.attempts ?? 0,
       retryAfterMs: null,
+      request,
+      lostOwners,
       renewedAtMs: nowMs,
+      wasHandedOver: false,
     }
     this.#rowByKey.set(row.key, row)
     const { runId, epoch, attempts } = row
@@ -145,8 +168,9 @@ export class SimulatedStore {
       error: null,
       errorRetryable: null,
       resultId: null,
+      progress: 0,
     }
-    const lease: Lease = { ...subject, runId, epoch, attempts, takeoverCause }
+    const lease: Lease = { ...subject, runId, epoch, attempts, takeoverCause, lostOwners }
     if (again) return lease
     this.#runById.set(runId, known ? { ...known, epoch, inputRevision: null } : started)
     this.#observe({ type: 'granted', lease, owner, before })
@@ -204,7 +228,7 @@ export class SimulatedStore {
           committedAtMs: committedAt.getTime(),
         }))
         this.results.push(...results)
-        this.#rowByKey.set(row.key, { ...row, state: 'SUCCEEDED', phase: 'DONE', progress: 1, attempts: 0 })
+        this.#rowByKey.set(row.key, { ...row, ...ENDED, state: 'SUCCEEDED', progress: 1, attempts: 0 })
         this.#record(row.runId, { state: 'SUCCEEDED', finishedAt: committedAt, resultId })
         this.#observe({ type: 'committed', row, results })
         this.#notify(row.runId)
@@ -222,19 +246,23 @@ export class SimulatedStore {
       const nowMs = this.#nowMs()
       const retryAfterMs = failure.retryAfterMs === null ? null : nowMs + failure.retryAfterMs
       const attempts = row.attempts + 1
-      this.#rowByKey.set(row.key, { ...row, state: 'FAILED', phase: 'DONE', attempts, retryAfterMs })
+      this.#rowByKey.set(row.key, { ...row, ...ENDED, state: 'FAILED', attempts, retryAfterMs })
       const { message: error, retryable: errorRetryable } = failure
-      this.#record(row.runId, { state: 'FAILED', finishedAt: new Date(nowMs), error, errorRetryable })
+      const { progress } = row
+      this.#record(row.runId, {
+        ...{ state: 'FAILED', finishedAt: new Date(nowMs), error, errorRetryable, progress },
+      })
       this.#observe({ type: 'failed', row, failure })
       this.#notify(row.runId)
       return { retryAt: retryAfterMs === null ? null : new Date(Math.ceil(retryAfterMs)) }
     })
   }
 
-  handOver(lease: Lease): Promise<void> {
+  handOver(lease: Lease, { byOrder } = { byOrder: true }): Promise<void> {
     return this.#fenced(lease, row => {
       if (!row) return
-      this.#rowByKey.set(row.key, { ...row, leaseUntilMs: Number.NEGATIVE_INFINITY })
+      const leaseUntilMs = byOrder ? Number.NEGATIVE_INFINITY : this.#nowMs() - 1
+      this.#rowByKey.set(row.key, { ...row, leaseUntilMs, wasHandedOver: true })
       this.#observe({ type: 'handed over', row })
       this.#notify(row.runId)
     })
@@ -243,7 +271,7 @@ export class SimulatedStore {
   withdraw(lease: Lease, found: { resultId: string; inputRevision: number }): Promise<void> {
     return this.#fenced(lease, row => {
       if (!row) return
-      this.#rowByKey.set(row.key, { ...row, state: 'SUCCEEDED', phase: 'DONE', progress: 1, attempts: 0 })
+      this.#rowByKey.set(row.key, { ...row, ...ENDED, state: 'SUCCEEDED', progress: 1, attempts: 0 })
       this.#record(row.runId, { ...found, state: 'SUCCEEDED', finishedAt: new Date(this.#nowMs()) })
       this.#notify(row.runId)
     })
@@ -259,11 +287,33 @@ export class SimulatedStore {
       return {
         ...run,
         phase: running ? (row?.phase ?? 'WAITING') : 'DONE',
-        progress: run.state === 'SUCCEEDED' ? 1 : (row?.progress ?? 0),
+        progress: running ? (row?.progress ?? 0) : run.state === 'SUCCEEDED' ? 1 : run.progress,
         retryAt: row && row.retryAfterMs !== null ? new Date(Math.ceil(row.retryAfterMs)) : null,
         abandoned: running && (!row || row.leaseUntilMs < this.#nowMs() || !this.living.has(row.owner)),
       }
     })
+  }
+
+  findAbandoned(limit: number): AbandonedRun[] {
+    const abandoned = this.rows.filter(
+      row => row.state === 'RUNNING' && (row.leaseUntilMs < this.#nowMs() || !this.living.has(row.owner)),
+    )
+    return abandoned.slice(0, limit).map(({ runId, key, epoch, request, leaseUntilMs }) => {
+      const nobody = { kind: null, userId: null, archetype: null }
+      const { kind, userId, archetype } = this.#runById.get(runId) ?? nobody
+      return { runId, key, epoch, request, expired: leaseUntilMs < this.#nowMs(), kind, userId, archetype }
+    })
+  }
+
+  endOrphaned({ key, epoch, runId }: AbandonedRun): void {
+    const row = this.#rowByKey.get(key)
+    if (row?.epoch === epoch && row.state === 'RUNNING' && !this.#runById.has(runId))
+      this.#rowByKey.set(key, { ...row, ...ENDED, state: 'FAILED' })
+  }
+
+  /** The run's user is deleted. */
+  forget(runId: string): void {
+    this.#runById.delete(runId)
   }
 
   /** The run that a claim has begun; the claim itself would do as its id, and be worse to read. */
@@ -315,15 +365,17 @@ export class SimulatedLeases implements Leases {
     this.#ttlMs = options.ttlMs
   }
 
-  async acquire(subject: RunSubject, claim: string = randomUUID()): Promise<Acquisition> {
+  async acquire(subject: RunSubject, options: AcquireOptions = {}): Promise<Acquisition> {
+    const { claim = randomUUID(), continues } = options
     const { key } = subject
     for (let attempt = 1; attempt <= 10; attempt++) {
       const lease = await this.#wire(
         { name: 'acquire', of: key },
-        () => this.#store.acquire(subject, this.#owner, this.#ttlMs, claim),
+        () => this.#store.acquire(subject, this.#owner, this.#ttlMs, { ...options, claim }),
         granted => (granted ? `${nameOf(granted)}${causeOf(granted)}` : 'no row'),
       )
       if (lease) return { type: 'acquired', lease }
+      if (continues !== undefined) return { type: 'running', runId: continues }
       const holder = await this.#wire(
         { name: 'read-holder', of: key },
         () => this.#store.readHolder(key),
@@ -364,8 +416,8 @@ export class SimulatedLeases implements Leases {
     )
   }
 
-  handOver(lease: Lease): Promise<void> {
-    return this.#wire({ name: 'hand-over', of: nameOf(lease) }, () => this.#store.handOver(lease))
+  handOver(lease: Lease, options?: { byOrder: boolean }): Promise<void> {
+    return this.#wire({ name: 'hand-over', of: nameOf(lease) }, () => this.#store.handOver(lease, options))
   }
 
   withdraw(lease: Lease, found: { resultId: string; inputRevision: number }): Promise<void> {
@@ -378,6 +430,18 @@ export class SimulatedLeases implements Leases {
       () => this.#store.find(runIds),
       runs => runs.map(run => `${run.state} ${run.phase}${run.abandoned ? ' abandoned' : ''}`).join(', '),
     )
+  }
+
+  findAbandoned(limit: number): Promise<AbandonedRun[]> {
+    return this.#wire(
+      { name: 'find-abandoned', of: `${limit}` },
+      () => this.#store.findAbandoned(limit),
+      runs => runs.map(({ runId, epoch }) => `${runId}#${epoch}`).join(', '),
+    )
+  }
+
+  endOrphaned(run: AbandonedRun): Promise<void> {
+    return this.#wire({ name: 'end-orphaned', of: run.key }, () => this.#store.endOrphaned(run))
   }
 }
 

@@ -4,11 +4,14 @@ import type {
   SimulatedCluster,
   SimulatedInstance,
 } from './simulated-cluster.ts'
+import { LEASE_TTL_MS } from './simulated-instance.ts'
 import type { StoredResult } from './simulated-leases.ts'
 
 const BROKE = 'The generation broke unexpectedly.'
 /** Longer than any wait after a failure. */
-const AFTER_EVERY_BACKOFF_MS = 61_000
+const AFTER_EVERY_BACKOFF_MS = 121_000
+/** Each time the lease of who did not live to learn of it must expire, and statements that are to be lost are lost. */
+const MAX_LOOKS = 8
 /** Enough of a long story to see how it ended. */
 const MAX_LINES = 400
 
@@ -24,6 +27,7 @@ export async function judge(cluster: SimulatedCluster): Promise<void> {
     if (row.state === 'RUNNING' && leftBehind)
       cluster.violate('no lease stays RUNNING when nobody works for it')
   }
+  if (cluster.violations.length === 0) await judgeAbandoned(cluster)
   if (cluster.violations.length === 0) await judgeNewcomers(cluster)
   for (const caller of cluster.callers) judgeAnswer(cluster, caller)
   for (const result of cluster.store.results) judgeFreshness(cluster, result)
@@ -55,6 +59,21 @@ function judgeRest(
   }
   if (Object.values(left).some(count => count > 0))
     cluster.violate(`nothing is left behind, but ${name} has ${JSON.stringify(left)}`)
+}
+
+/** Whatever has happened, and although nobody asks again: what was accepted is finished as long as somebody lives. */
+async function judgeAbandoned(cluster: SimulatedCluster): Promise<void> {
+  const isLeft = () => cluster.store.rows.some(row => row.state === 'RUNNING')
+  const working = cluster.instances.filter(instance => instance.works)
+  if (working.length === 0 || !isLeft()) return
+  cluster.seen.add('left behind')
+  for (let looks = 1; looks <= MAX_LOOKS && isLeft(); looks++) {
+    await cluster.time.pass(LEASE_TTL_MS + 1)
+    for (const instance of working) void instance.look()
+    await cluster.rest()
+  }
+  if (isLeft()) cluster.violate('no lease stays RUNNING as long as somebody lives')
+  for (const instance of working) judgeRest(cluster, instance)
 }
 
 /** Whatever has happened, who comes afterwards to a new instance is served, and nothing runs on. */
@@ -169,6 +188,8 @@ async function judgeMetrics(cluster: SimulatedCluster): Promise<void> {
     const known = takeovers.filter(({ reachedProvider }) => reachedProvider).length
     if (takenOver < known || takenOver > takeovers.length)
       cluster.violate(`every takeover is counted once: ${takenOver} for ${known} to ${takeovers.length}`)
+    if ((await sum(metrics.coordinationFenced)) > instance.refusedCommits)
+      cluster.violate('what is counted as fenced was refused')
     if ((await sum(metrics.runsInFlight)) !== 0) cluster.violate('no run is counted as in flight at rest')
   }
 }

@@ -1,4 +1,6 @@
-import type { RunSpec } from '../../coordination/run-once.ts'
+import { z } from 'zod'
+import { NO_REVISION } from '../../coordination/lease.ts'
+import { type ResumableRun, type RunSpec, UnresumableError } from '../../coordination/run-once.ts'
 import {
   type AnalysisRow,
   type DecisionFacts,
@@ -9,6 +11,7 @@ import {
 } from '../../database/analyses.ts'
 import type { Queryable } from '../../database/client.ts'
 import { readDataPointWindow } from '../../database/data-points.ts'
+import type { IdempotencyClaim } from '../../database/idempotency.ts'
 import { findTrackingByUserIds, type TrackingRow, upsertTracking } from '../../database/tracking.ts'
 import type { Transaction } from '../../database/transaction.ts'
 import type { AnalysisDraft, AnalysisInput, Generator } from '../../providers/generator.ts'
@@ -16,6 +19,7 @@ import type { Archetype } from '../../shared/archetype.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import { SharedRead } from '../../shared/shared-read.ts'
+import { RunClaim, RunInstant, readRunRequest, runClaimOf } from '../run-request.ts'
 import { type AnalysisRules, decideAnalysis, triggerName, windowStart } from './decide-analysis.ts'
 
 export interface AnalysisRunOptions {
@@ -39,6 +43,22 @@ interface Inputs {
 
 export type AnalysisRun = RunSpec<Inputs, AnalysisDraft, AnalysisResult>
 
+export interface WantedAnalysis {
+  userId: string
+  archetype: Archetype
+  forced: boolean
+  /** The key that it is asked for with. */
+  claim: IdempotencyClaim | null
+  /** As of when, where that is known: a forced request takes what was made since then, from all the data that were there. */
+  asked?: { at: Date; dataRevision: number } | undefined
+}
+
+const Request = z.object({
+  forced: z.boolean(),
+  claim: RunClaim,
+  asked: z.object({ at: RunInstant, dataRevision: z.int() }).nullable(),
+})
+
 /** More is done in the transaction that stores a new analysis, for the one who asked for it. */
 export type AlsoStore = (
   transaction: Transaction,
@@ -60,10 +80,17 @@ export class AnalysisRuns {
     this.#options = options
   }
 
-  describe(userId: string, archetype: Archetype, forced: boolean, alsoStore?: AlsoStore): AnalysisRun {
+  /** What was wanted of a run that nobody is left to describe. @throws UnresumableError */
+  readWanted({ userId, archetype, request }: ResumableRun): WantedAnalysis {
+    const { forced, claim, asked } = readRunRequest(Request, request)
+    if (archetype === null) throw new UnresumableError('An analysis was begun for no archetype.')
+    return { userId, archetype, forced, claim: claim && { ...claim, userId }, asked: asked ?? undefined }
+  }
+
+  describe(wanted: WantedAnalysis, alsoStore: AlsoStore): AnalysisRun {
     const { db, generator, rules } = this.#options
-    // A forced request takes what was made while it waited, from all the data that was there when it came.
-    let asked: { at: Date; dataRevision: number } | undefined
+    const { userId, archetype, forced, claim } = wanted
+    let { asked } = wanted
     // Read under the lease, where nobody else stores an analysis: what `findAgain` has seen holds for `collect`.
     let facts: DecisionFacts | undefined
     return {
@@ -74,6 +101,12 @@ export class AnalysisRuns {
         archetype,
       },
 
+      request: () => ({
+        forced,
+        claim: runClaimOf(claim),
+        asked: asked ? { at: asked.at.toISOString(), dataRevision: asked.dataRevision } : null,
+      }),
+
       find: async () => {
         const read = await this.#facts.read(`${userId} ${archetype}`, () =>
           readDecisionFacts(db, userId, archetype),
@@ -82,7 +115,7 @@ export class AnalysisRuns {
         if (decision.type === 'reuse' && read.latest)
           return { type: 'serves', result: await this.load(read.latest.id), source: decision.source }
         asked = { at: read.now, dataRevision: read.dataRevision }
-        return { type: 'wanted', needsRevision: forced ? read.dataRevision : 0 }
+        return { type: 'wanted', needsRevision: forced ? read.dataRevision : NO_REVISION }
       },
 
       findAgain: async () => {
@@ -132,7 +165,7 @@ export class AnalysisRuns {
 
       store: (draft, inputs) => async (transaction, run) => {
         const analysisId = await this.#store(transaction, { userId, archetype, draft, inputs, run })
-        await alsoStore?.(transaction, { runId: run.runId, analysisId })
+        await alsoStore(transaction, { runId: run.runId, analysisId })
         return analysisId
       },
 

@@ -7,7 +7,13 @@ import { answerOnce, idempotencyKeyIssues } from '../answer-once.ts'
 import type { FieldIssue } from '../field-issues.ts'
 import { fingerprintOf } from '../fingerprint.ts'
 import { waitIssues } from '../wait-issues.ts'
-import { type AnalysisResult, type AnalysisRunOptions, AnalysisRuns } from './analysis-run.ts'
+import {
+  type AnalysisResult,
+  type AnalysisRun,
+  type AnalysisRunOptions,
+  AnalysisRuns,
+  type WantedAnalysis,
+} from './analysis-run.ts'
 
 export interface AnalysisRequest {
   userId: string
@@ -49,6 +55,10 @@ export class RequestAnalysis {
   constructor(options: AnalysisRunOptions & { runOnce: RunOnce }) {
     this.#options = options
     this.#runs = new AnalysisRuns(options)
+    // Nobody waits who could be told FRESH.
+    options.runOnce.resumes('BEHAVIOR_ANALYSIS', async run =>
+      this.#describe(this.#runs.readWanted(run), () => false),
+    )
   }
 
   async execute(request: AnalysisRequest): Promise<RequestAnalysisOutcome> {
@@ -96,17 +106,7 @@ export class RequestAnalysis {
   ): Promise<RequestAnalysisOutcome> {
     const { userId, archetype, forceRefresh, waitMs, signal } = request
     let waits = true
-    const run = this.#runs.describe(
-      userId,
-      archetype,
-      forceRefresh,
-      async (transaction, { runId, analysisId }) => {
-        // Where this request has ended before its run, FRESH is told to the next who waits for it, and to nobody twice.
-        const source = waits ? 'FRESH' : 'JOINED'
-        // With the analysis or not at all: a crash in between must not make the key forget what it has paid for.
-        if (claim) await keepAnswer<KeptAnswer>(transaction, claim, { source, runId, analysisId })
-      },
-    )
+    const run = this.#describe({ userId, archetype, forced: forceRefresh, claim }, () => waits)
     const caller = { joinsAnyRun: !forceRefresh, waitMs, ...(signal && { signal }) }
     const outcome = await this.#options.runOnce.request(run, caller).finally(() => {
       waits = false
@@ -127,5 +127,15 @@ export class RequestAnalysis {
         }
       }
     }
+  }
+
+  #describe(wanted: WantedAnalysis, isWaitedFor: () => boolean): AnalysisRun {
+    const { claim } = wanted
+    return this.#runs.describe(wanted, async (transaction, { runId, analysisId }) => {
+      // Where the request has ended before its run, FRESH is told to the next who waits for it, and to nobody twice.
+      const source = isWaitedFor() ? 'FRESH' : 'JOINED'
+      // With the analysis or not at all: a crash in between must not make the key forget what it has paid for.
+      if (claim) await keepAnswer<KeptAnswer>(transaction, claim, { source, runId, analysisId })
+    })
   }
 }

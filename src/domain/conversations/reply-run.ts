@@ -1,7 +1,11 @@
-import type { RunSpec } from '../../coordination/run-once.ts'
+import { z } from 'zod'
+import { NO_REVISION } from '../../coordination/lease.ts'
+import { type ResumableRun, type RunSpec, UnresumableError } from '../../coordination/run-once.ts'
 import type { Queryable } from '../../database/client.ts'
 import { searchCollection } from '../../database/collections.ts'
+import type { IdempotencyClaim } from '../../database/idempotency.ts'
 import {
+  findMessagesByIds,
   findReply,
   findReplyTo,
   insertReply,
@@ -15,6 +19,7 @@ import type { KnownFact, Passage, ReplyDraft, ReplyGenerator, ReplyInput } from 
 import type { JsonValue } from '../../shared/json.ts'
 import type { Logger } from '../../shared/logger.ts'
 import { SharedRead } from '../../shared/shared-read.ts'
+import { RunClaim, readRunRequest, runClaimOf } from '../run-request.ts'
 import { Gathering } from './gathering.ts'
 import type { RecentMessages } from './recent-messages.ts'
 import { notesOn } from './reply-notes.ts'
@@ -51,6 +56,15 @@ export interface ReplyResult {
   runId: string
 }
 
+export interface WantedReply {
+  message: MessageRow
+  collection: string | null
+  /** The key that the message was sent with. */
+  claim: IdempotencyClaim | null
+}
+
+const Request = z.object({ messageId: z.uuid(), collection: z.string().nullable(), claim: RunClaim })
+
 interface Inputs {
   input: ReplyInput
   leftOut: string[]
@@ -75,17 +89,27 @@ export class ReplyRuns {
     this.#options = options
   }
 
-  describe(message: MessageRow, collection: string | null, alsoStore: AlsoStore): ReplyRun {
+  /** What was wanted of a run that nobody is left to describe. @throws UnresumableError */
+  async readWanted({ userId, request }: ResumableRun): Promise<WantedReply> {
+    const { messageId, collection, claim } = readRunRequest(Request, request)
+    const [message] = await findMessagesByIds(this.#options.db, [messageId])
+    if (message?.userId !== userId) throw new UnresumableError('The message is gone that was to be answered.')
+    return { message, collection, claim: claim && { ...claim, userId } }
+  }
+
+  describe({ message, collection, claim }: WantedReply, alsoStore: AlsoStore): ReplyRun {
     const { db, generator, recent, learnLater } = this.#options
     const { userId, conversationId } = message
     return {
       subject: { key: `reply:${userId}:${message.id}`, kind: 'CONVERSATION_REPLY', userId, archetype: null },
 
+      request: () => ({ messageId: message.id, collection, claim: runClaimOf(claim) }),
+
       find: async () => {
         const reply = await findReplyTo(db, message.id)
         return reply
           ? { type: 'serves', result: resultOf(reply), source: 'CACHED' }
-          : { type: 'wanted', needsRevision: 0 }
+          : { type: 'wanted', needsRevision: NO_REVISION }
       },
 
       findAgain: async () => {

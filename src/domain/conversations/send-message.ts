@@ -12,7 +12,7 @@ import { fingerprintOf } from '../fingerprint.ts'
 import { waitIssues } from '../wait-issues.ts'
 import { ClientId, Content, SessionId } from './conversation-input.ts'
 import { type Author, createSave, type Save } from './conversation-save.ts'
-import { type ReplyRunOptions, ReplyRuns, type Source } from './reply-run.ts'
+import { type ReplyRun, type ReplyRunOptions, ReplyRuns, type Source, type WantedReply } from './reply-run.ts'
 import type { SessionWriter } from './session-writer.ts'
 
 export interface MessageRequest {
@@ -81,6 +81,8 @@ export class SendMessage {
   constructor(options: SendMessageOptions) {
     this.#options = options
     this.#runs = new ReplyRuns(options)
+    // Nobody waits who could be told FRESH.
+    options.runOnce.resumes(KIND, async run => this.#describe(await this.#runs.readWanted(run), () => false))
   }
 
   async execute(request: MessageRequest): Promise<SendMessageOutcome> {
@@ -143,17 +145,22 @@ export class SendMessage {
     }
     const message = await this.#message(stored.id)
     let waits = true
-    const run = this.#runs.describe(message, collection, async (transaction, { replyId }) => {
-      // Where this request has ended before its run, FRESH is told to the next who waits for it, and to nobody twice.
-      const source = waits ? 'FRESH' : 'JOINED'
-      if (claim) await keepAnswer<KeptAnswer>(transaction, claim, { messageId: message.id, replyId, source })
-    })
+    const run = this.#describe({ message, collection, claim }, () => waits)
     const caller = { joinsAnyRun: true, waitMs, ...(signal && { signal }) }
     const outcome = await runOnce.request(run, caller).finally(() => {
       waits = false
     })
     if (outcome.type !== 'result') return outcome
     return { ...outcome.result, type: 'result', message, source: outcome.source }
+  }
+
+  #describe(wanted: WantedReply, isWaitedFor: () => boolean): ReplyRun {
+    const { message, claim } = wanted
+    return this.#runs.describe(wanted, async (transaction, { replyId }) => {
+      // Where the request has ended before its run, FRESH is told to the next who waits for it, and to nobody twice.
+      const source = isWaitedFor() ? 'FRESH' : 'JOINED'
+      if (claim) await keepAnswer<KeptAnswer>(transaction, claim, { messageId: message.id, replyId, source })
+    })
   }
 
   /**

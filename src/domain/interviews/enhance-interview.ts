@@ -1,5 +1,12 @@
+import { z } from 'zod'
 import type { JobHandler } from '../../coordination/jobs.ts'
-import type { RunOnce, RunSpec } from '../../coordination/run-once.ts'
+import { NO_REVISION } from '../../coordination/lease.ts'
+import {
+  type ResumableRun,
+  type RunOnce,
+  type RunSpec,
+  UnresumableError,
+} from '../../coordination/run-once.ts'
 import type { Queryable } from '../../database/client.ts'
 import { findPromptsByInterviewIds } from '../../database/interview-prompts.ts'
 import { findInterviewsByIds, type InterviewRow } from '../../database/interviews.ts'
@@ -12,6 +19,7 @@ import type {
 } from '../../providers/interview-prompt.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Metrics } from '../../shared/metrics.ts'
+import { readRunRequest } from '../run-request.ts'
 import { storeOwnPrompt } from './deliver-prompts.ts'
 import type { FailInterview } from './fail-interview.ts'
 
@@ -42,6 +50,8 @@ export interface EnhanceInterviewOptions {
   metrics: Metrics
 }
 
+const Request = z.object({ interviewId: z.uuid() })
+
 /** The provider failed, and may not the next time. */
 class TryAgainError extends Error {}
 
@@ -54,6 +64,7 @@ export class EnhanceInterview {
 
   constructor(options: EnhanceInterviewOptions) {
     this.#options = options
+    options.runOnce.resumes(KIND, run => this.#describeAgain(run))
   }
 
   readonly run: JobHandler<InterviewPromptJob> = async ({ interviewId, version }, { signal, lastTry }) => {
@@ -72,6 +83,18 @@ export class EnhanceInterview {
     await failInterview.execute(interviewId, outcome.message, version)
   }
 
+  /** The job of a lost instance runs again later, and then joins this run or finds the prompt. */
+  async #describeAgain({ userId, request }: ResumableRun) {
+    const { db } = this.#options
+    const { interviewId } = readRunRequest(Request, request)
+    const [interview] = await findInterviewsByIds(db, [interviewId])
+    if (interview?.userId !== userId) throw new UnresumableError('The interview is gone.')
+    const [stored] = await findPromptsByInterviewIds(db, [interviewId])
+    if (interview.status !== 'ENHANCING' && !stored)
+      throw new UnresumableError('The interview no longer waits for a prompt.')
+    return this.#describe(interview)
+  }
+
   /** The result is the prompt's id: who asked finds the interview READY. */
   #describe(interview: InterviewRow): RunSpec<InterviewPromptInput, InterviewPromptDraft, string> {
     const { db, generator, findPassages, eventsCommitted, metrics } = this.#options
@@ -80,11 +103,13 @@ export class EnhanceInterview {
     return {
       subject: { key: `${KIND}:${userId}:${interviewId}`, kind: KIND, userId, archetype: null },
 
+      request: () => ({ interviewId }),
+
       async find() {
         const stored = await findStored()
         return stored
           ? { type: 'serves', result: stored, source: 'RECENT' }
-          : { type: 'wanted', needsRevision: 0 }
+          : { type: 'wanted', needsRevision: NO_REVISION }
       },
 
       async findAgain() {

@@ -10,7 +10,14 @@ import { answerOnce, idempotencyKeyIssues } from '../answer-once.ts'
 import type { FieldIssue } from '../field-issues.ts'
 import { fingerprintOf } from '../fingerprint.ts'
 import { waitIssues } from '../wait-issues.ts'
-import { type AlsoStore, type PlanRunOptions, PlanRuns } from './plan-run.ts'
+import {
+  GENERATION_KINDS,
+  type PlanAsked,
+  type PlanRun,
+  type PlanRunOptions,
+  PlanRuns,
+  type PlanSubject,
+} from './plan-run.ts'
 import { preferenceHashes } from './preference-hashes.ts'
 
 export interface PlanRequest {
@@ -66,6 +73,12 @@ export class GeneratePlan {
   constructor(options: GeneratePlanOptions) {
     this.#options = options
     this.#runs = new PlanRuns(options)
+    for (const kind of Object.values(GENERATION_KINDS))
+      options.runOnce.resumes(kind, async run => {
+        const { subject, asked } = this.#runs.readWanted(run)
+        // Nobody waits who could be told FRESH.
+        return this.#describe(subject, asked, () => false)
+      })
   }
 
   async execute(request: PlanRequest): Promise<GeneratePlanOutcome> {
@@ -133,13 +146,8 @@ export class GeneratePlan {
       return { type: 'invalid-input', issues }
     }
     let waits = true
-    const alsoStore: AlsoStore = async (transaction, { runId, planId, analysisSource }) => {
-      // Where this request has ended before its run, FRESH is told to the next who waits for it, and to nobody twice.
-      const source = waits ? 'FRESH' : 'JOINED'
-      if (claim) await keepAnswer<KeptAnswer>(transaction, claim, { source, analysisSource, runId, planId })
-    }
     const subject = { ...wanted, preferencesHash: preferenceHashes(preferences).all }
-    const run = this.#runs.describe(subject, { forced: forceRefresh, facts, alsoStore })
+    const run = this.#describe(subject, { forced: forceRefresh, claim, at: facts.now, facts }, () => waits)
     const caller = { joinsAnyRun: true, waitMs, ...(signal && { signal }) }
     const outcome = await this.#options.runOnce.request(run, caller).finally(() => {
       waits = false
@@ -163,6 +171,15 @@ export class GeneratePlan {
         }
       }
     }
+  }
+
+  #describe(subject: PlanSubject, asked: PlanAsked, isWaitedFor: () => boolean): PlanRun {
+    const { claim } = asked
+    return this.#runs.describe(subject, asked, async (transaction, { runId, planId, analysisSource }) => {
+      // Where the request has ended before its run, FRESH is told to the next who waits for it, and to nobody twice.
+      const source = isWaitedFor() ? 'FRESH' : 'JOINED'
+      if (claim) await keepAnswer<KeptAnswer>(transaction, claim, { source, analysisSource, runId, planId })
+    })
   }
 }
 

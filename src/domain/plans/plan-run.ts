@@ -1,7 +1,10 @@
-import type { RunSpec } from '../../coordination/run-once.ts'
+import { z } from 'zod'
+import { NO_REVISION } from '../../coordination/lease.ts'
+import { type ResumableRun, type RunSpec, UnresumableError } from '../../coordination/run-once.ts'
 import type { AnalysisRow } from '../../database/analyses.ts'
 import type { Queryable } from '../../database/client.ts'
 import { readDataPointWindow } from '../../database/data-points.ts'
+import type { IdempotencyClaim } from '../../database/idempotency.ts'
 import {
   findPlansByIds,
   type PlanFacts,
@@ -14,6 +17,7 @@ import { GenerationError } from '../../providers/generator.ts'
 import type { PlanDraft, PlanGenerator, PlanInput, PlanKind } from '../../providers/plan.ts'
 import type { Archetype } from '../../shared/archetype.ts'
 import { SharedRead } from '../../shared/shared-read.ts'
+import { RunClaim, RunInstant, readRunRequest, runClaimOf } from '../run-request.ts'
 import { preferenceHashes } from './preference-hashes.ts'
 
 /** What a plan stands on, and how it came about. */
@@ -69,15 +73,31 @@ export type AlsoStore = (
   stored: { runId: string; planId: string; analysisSource: PlanRow['analysisSource'] },
 ) => Promise<void>
 
-/** What somebody asks for who waits for it. */
+/** How it is asked for. */
 export interface PlanAsked {
   forced: boolean
-  /** As they were when the request came. */
-  facts: PlanFacts
-  alsoStore: AlsoStore
+  /** The idempotency key that came with the request. */
+  claim: IdempotencyClaim | null
+  /** When the request came, by the database's clock: what was made since then serves. */
+  at: Date
+  /** As they were then; left out where nobody waits any more, for a run that its owner has abandoned. */
+  facts?: PlanFacts
 }
 
-const GENERATION_KINDS = { ROUTINE: 'ROUTINE_PLAN', NUTRITION: 'NUTRITION_PLAN', MENU: 'MENU_PLAN' } as const
+const Request = z.object({
+  kind: z.enum(['ROUTINE', 'NUTRITION', 'MENU']),
+  days: z.int(),
+  preferencesHash: z.string(),
+  forced: z.boolean(),
+  claim: RunClaim,
+  at: RunInstant,
+})
+
+export const GENERATION_KINDS = {
+  ROUTINE: 'ROUTINE_PLAN',
+  NUTRITION: 'NUTRITION_PLAN',
+  MENU: 'MENU_PLAN',
+} as const
 /** The days whose times of day say when somebody sleeps and moves. */
 const OBSERVED_MS = 14 * 86_400_000
 const MAX_POINTS = 20_000
@@ -94,8 +114,15 @@ export class PlanRuns {
     this.#options = options
   }
 
-  /** @param asked left out where nobody waits any more, as for a run that its owner has abandoned */
-  describe(subject: PlanSubject, asked?: PlanAsked): PlanRun {
+  /** What was wanted of a run that nobody is left to describe. @throws UnresumableError */
+  readWanted({ userId, archetype, request }: ResumableRun): { subject: PlanSubject; asked: PlanAsked } {
+    const { kind, days, preferencesHash, forced, claim, at } = readRunRequest(Request, request)
+    if (archetype === null) throw new UnresumableError('A plan was begun for no archetype.')
+    const subject = { userId, kind, archetype, days, preferencesHash }
+    return { subject, asked: { forced, claim: claim && { ...claim, userId }, at } }
+  }
+
+  describe(subject: PlanSubject, asked: PlanAsked, alsoStore: AlsoStore): PlanRun {
     const { db, generator, analyses, recentWindowMs, eventsCommitted } = this.#options
     const { userId, kind, archetype, days, preferencesHash } = subject
     let stored: PlanRow | undefined
@@ -107,21 +134,25 @@ export class PlanRuns {
         archetype,
       },
 
+      request: () => ({
+        ...{ kind, days, preferencesHash, forced: asked.forced },
+        ...{ claim: runClaimOf(asked.claim), at: asked.at.toISOString() },
+      }),
+
       find: async () => {
-        const { now, latest } = asked?.facts ?? (await readPlanFacts(db, subject))
+        const { now, latest } = asked.facts ?? (await readPlanFacts(db, subject))
         const isRecent = latest !== null && now.getTime() - latest.createdAt.getTime() <= recentWindowMs
-        if (asked?.forced || !isRecent || latest.preferencesHash !== preferencesHash)
-          return { type: 'wanted', needsRevision: 0 }
+        if (asked.forced || !isRecent || latest.preferencesHash !== preferencesHash)
+          return { type: 'wanted', needsRevision: NO_REVISION }
         const behind = await analyses.peek(userId, archetype)
-        if (behind?.analysisId !== latest.analysisId) return { type: 'wanted', needsRevision: 0 }
+        if (behind?.analysisId !== latest.analysisId) return { type: 'wanted', needsRevision: NO_REVISION }
         const plan = await this.load(latest.id)
         return { type: 'serves', result: { plan, analysisSource: behind.source }, source: 'RECENT' }
       },
 
       findAgain: async () => {
-        if (!asked) return undefined
         const { latest } = await readPlanFacts(db, subject)
-        const isNewer = latest !== null && latest.createdAt > asked.facts.now
+        const isNewer = latest !== null && latest.createdAt > asked.at
         if (!isNewer || latest.preferencesHash !== preferencesHash) return undefined
         const plan = await this.load(latest.id)
         const result = { plan, analysisSource: plan.analysisSource }
@@ -191,7 +222,7 @@ export class PlanRuns {
           })
           const { id: planId, analysisSource } = stored
           transaction.afterCommit(eventsCommitted)
-          await asked?.alsoStore(transaction, { runId: run.runId, planId, analysisSource })
+          await alsoStore(transaction, { runId: run.runId, planId, analysisSource })
           return planId
         },
 
