@@ -8,7 +8,7 @@ const GENERATED = 'database/generated'
 
 /** From the top down. A folder may import from those below it, never from one beside it. */
 const LAYERS = [
-  ['http', 'streams'],
+  ['http', 'streams', 'validate'],
   ['schema'],
   ['domain'],
   ['coordination'],
@@ -28,6 +28,7 @@ const TOP = [
   'import.ts',
   'check-consistency.ts',
   'open-database.ts',
+  'validate.ts',
 ]
 const SETTINGS = 'config.ts'
 
