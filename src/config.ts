@@ -51,6 +51,10 @@ export interface Config {
   readonly coordination: 'distributed' | 'local'
   readonly graphiql: boolean
   readonly corsOrigins: readonly string[] | undefined
+  readonly maxConnections: number
+  /** How long a client may take to send a request, or to take what it is sent. */
+  readonly clientTimeoutMs: number
+  readonly maxBodyBytes: number
   /** What one operation may be. */
   readonly operationLimits: {
     readonly maxTokens: number
@@ -60,6 +64,16 @@ export interface Config {
     readonly maxDirectives: number
     readonly maxCost: number
   }
+  /** How long an operation may take that has no bounds of its own, as a generation has. */
+  readonly operationTimeoutMs: number
+  readonly persistedOperations: {
+    /** `only`: nothing but registered documents; `off`: nothing but what is sent whole. */
+    readonly mode: 'allow' | 'only' | 'off'
+    /** A manifest, or a folder of them. Absent: none is registered. */
+    readonly path: string | undefined
+  }
+  /** For each minute; 0 sets no limit. */
+  readonly rateLimits: { readonly principal: number; readonly address: number; readonly generations: number }
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
   readonly logFormat: 'pretty' | 'json'
   readonly shutdownTimeoutMs: number
@@ -164,12 +178,22 @@ const Environment = z.object({
   COORDINATION: z.enum(['distributed', 'local'], 'expected distributed or local').default('distributed'),
   GRAPHIQL: z.enum(['on', 'off'], 'expected on or off').optional(),
   CORS_ORIGINS: z.string().optional(),
+  MAX_CONNECTIONS: wholeNumber({ min: 1, max: 1_000_000, default: 10_000 }),
+  CLIENT_TIMEOUT_MS: milliseconds(30_000, 100),
+  // 10,000 data points of the longest form fit.
+  MAX_BODY_BYTES: wholeNumber({ min: 1024, max: 1024 ** 3, default: 8 * 1024 ** 2 }),
   OPERATION_MAX_TOKENS: wholeNumber({ min: 1, max: 100_000, default: 2000 }),
   OPERATION_MAX_DEPTH: wholeNumber({ min: 1, max: 100, default: 16 }),
   OPERATION_MAX_ALIASES: wholeNumber({ min: 0, max: 10_000, default: 30 }),
   OPERATION_MAX_ROOT_FIELDS: wholeNumber({ min: 1, max: 10_000, default: 20 }),
   OPERATION_MAX_DIRECTIVES: wholeNumber({ min: 0, max: 10_000, default: 50 }),
   OPERATION_MAX_COST: wholeNumber({ min: 1, max: 1_000_000_000, default: 5000 }),
+  OPERATION_TIMEOUT_MS: milliseconds(30_000),
+  PERSISTED_OPERATIONS: z.enum(['allow', 'only', 'off'], 'expected allow, only or off').default('allow'),
+  PERSISTED_OPERATIONS_PATH: z.string().optional(),
+  RATE_LIMIT_PRINCIPAL: wholeNumber({ min: 0, max: 1_000_000_000, default: 30_000 }),
+  RATE_LIMIT_ADDRESS: wholeNumber({ min: 0, max: 1_000_000_000, default: 120_000 }),
+  RATE_LIMIT_GENERATIONS: wholeNumber({ min: 0, max: 1_000_000, default: 60 }),
   LOG_LEVEL: z
     .enum(
       ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
@@ -235,6 +259,15 @@ export function readConfig(
         `CORS_ORIGINS: expected origins such as https://app.example.com, not ${JSON.stringify(origin)}`,
       )
   }
+  if (present.PERSISTED_OPERATIONS === 'only' && !present.PERSISTED_OPERATIONS_PATH)
+    problems.push('PERSISTED_OPERATIONS_PATH: expected with PERSISTED_OPERATIONS=only')
+  for (const name of ['RATE_LIMIT_PRINCIPAL', 'RATE_LIMIT_ADDRESS'] as const) {
+    const limit = parsed.data?.[name] ?? 0
+    if (parsed.data && limit > 0 && limit < parsed.data.OPERATION_MAX_COST)
+      problems.push(
+        `${name}: expected OPERATION_MAX_COST (${parsed.data.OPERATION_MAX_COST}) or more, or 0 for no limit`,
+      )
+  }
   if (!parsed.success || problems.length > 0) {
     throw new ConfigError(`These settings do not fit:\n${problems.map(problem => `  ${problem}`).join('\n')}`)
   }
@@ -289,6 +322,9 @@ export function readConfig(
     coordination: env.COORDINATION,
     graphiql: env.GRAPHIQL === undefined ? !production : env.GRAPHIQL === 'on',
     corsOrigins: origins,
+    maxConnections: env.MAX_CONNECTIONS,
+    clientTimeoutMs: env.CLIENT_TIMEOUT_MS,
+    maxBodyBytes: env.MAX_BODY_BYTES,
     operationLimits: {
       maxTokens: env.OPERATION_MAX_TOKENS,
       maxDepth: env.OPERATION_MAX_DEPTH,
@@ -296,6 +332,13 @@ export function readConfig(
       maxRootFields: env.OPERATION_MAX_ROOT_FIELDS,
       maxDirectives: env.OPERATION_MAX_DIRECTIVES,
       maxCost: env.OPERATION_MAX_COST,
+    },
+    operationTimeoutMs: env.OPERATION_TIMEOUT_MS,
+    persistedOperations: { mode: env.PERSISTED_OPERATIONS, path: env.PERSISTED_OPERATIONS_PATH },
+    rateLimits: {
+      principal: env.RATE_LIMIT_PRINCIPAL,
+      address: env.RATE_LIMIT_ADDRESS,
+      generations: env.RATE_LIMIT_GENERATIONS,
     },
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT ?? (terminal ? 'pretty' : 'json'),

@@ -3,9 +3,17 @@ import { EmbeddedPostgresError } from './database/embedded-postgres.ts'
 import { DatabaseError, explainDatabase } from './database/explain-database.ts'
 import { MigrationError } from './database/migrate.ts'
 import { ListenError } from './http/http-server.ts'
+import { RegisteredDocumentsError } from './http/operation/registered-documents.ts'
 
 /** Expected reasons not to start; their messages say what to do. */
-const EXPECTED = [ConfigError, ListenError, DatabaseError, EmbeddedPostgresError, MigrationError]
+const EXPECTED = [
+  ConfigError,
+  ListenError,
+  DatabaseError,
+  EmbeddedPostgresError,
+  MigrationError,
+  RegisteredDocumentsError,
+]
 
 /**
  * What somebody at a terminal needs to know of why a command could not start; undefined for what nobody expected.

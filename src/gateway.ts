@@ -11,6 +11,9 @@ import {
 } from './http/health.ts'
 import { type HttpServer, listen } from './http/http-server.ts'
 import { createRunOperation } from './http/operation/operations.ts'
+import { PersistedOperations } from './http/operation/persisted-operations.ts'
+import { RateLimits } from './http/operation/rate-limits.ts'
+import { readRegisteredDocuments } from './http/operation/registered-documents.ts'
 import { tracedSchema } from './http/operation/traced-schema.ts'
 import { createDevelopmentToken, createVerifyToken } from './http/token.ts'
 import type { Generator } from './providers/generator.ts'
@@ -64,6 +67,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const http: HttpServer = await listen({
       host: config.host,
       port: config.port,
+      maxConnections: config.maxConnections,
+      clientTimeoutMs: config.clientTimeoutMs,
+      maxBodyBytes: config.maxBodyBytes,
       logger,
       tracing,
       phase: () => phase,
@@ -82,7 +88,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       { ...shared, databaseUrl: database.url, jobQueues, signal },
       owners,
     )
-    const { db, coordination, jobs } = foundation
+    const { db, coordination, jobs, redis } = foundation
     const { jwtSecret, sealingKeys } = options
     const { services, promptListener, recentWindowMs } = await startFeatures(
       foundation,
@@ -104,16 +110,34 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       config.production || jwtSecret === undefined
         ? undefined
         : await createDevelopmentToken({ ...tokens, secret: jwtSecret })
+    const { path } = config.persistedOperations
+    const registered = path === undefined ? new Map<string, string>() : await readRegisteredDocuments(path)
     const runOperation = createRunOperation({
       schema: tracing ? tracedSchema(schema, tracing) : schema,
       services,
       verifyToken: createVerifyToken(tokens),
       limits: config.operationLimits,
+      timeoutMs: config.operationTimeoutMs,
+      persisted: new PersistedOperations({
+        mode: config.persistedOperations.mode,
+        registered,
+        db,
+        logger,
+      }),
+      rateLimits: new RateLimits({ settings: config.rateLimits, redis, clock, metrics }),
       introspection: !config.production || config.graphiql,
     })
-    const { graphiql, corsOrigins, production } = config
+    const { graphiql, corsOrigins, production, maxBodyBytes } = config
     http.serve(
-      createGraphqlServer({ runOperation, graphiql, corsOrigins, production, developmentToken, logger }),
+      createGraphqlServer({
+        runOperation,
+        graphiql,
+        corsOrigins,
+        production,
+        maxBodyBytes,
+        developmentToken,
+        logger,
+      }),
       runOperation,
       () => databaseAnswers(db),
     )

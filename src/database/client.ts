@@ -1,8 +1,9 @@
 import { PrismaPg } from '@prisma/adapter-pg'
-import pg from 'pg'
+import type pg from 'pg'
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import type { Tracing } from '../shared/tracing.ts'
+import { CancellablePool } from './cancellable-client.ts'
 import { PrismaClient } from './generated/client.ts'
 
 export type Value = string | number | boolean | null | Date
@@ -53,7 +54,7 @@ export function sessionUrl(databaseUrl: string, settings: Record<string, string 
 /** One pool for Prisma and for prepared statements alike, so that the bound on connections is one bound. */
 export function createDatabaseClient(options: DatabaseOptions): DatabaseClient {
   const { logger, metrics } = options
-  const pool = new pg.Pool({
+  const pool = new CancellablePool({
     connectionString: sessionUrl(options.url, {
       TimeZone: 'UTC',
       lock_timeout: options.lockTimeoutMs,

@@ -8,9 +8,7 @@ import { maskError } from './mask-error.ts'
 import { EVENT_STREAM, readAccept } from './media-type.ts'
 import type { RunOperation } from './operation/operations.ts'
 import type { Retirement } from './retirement.ts'
-
-/** 10,000 data points of the longest form fit. */
-export const MAX_BODY_BYTES = 8 * 1024 * 1024
+import { PAGE_POLICY } from './security-headers.ts'
 
 /** What is known of a request over HTTP, before anything of GraphQL is looked at. */
 export interface ServerContext {
@@ -33,6 +31,7 @@ export type GraphqlServer = ReturnType<typeof createGraphqlServer>
 export function createGraphqlServer(options: {
   runOperation: RunOperation
   graphiql: boolean
+  maxBodyBytes: number
   /** Undefined: pages of this machine outside production, nobody in it. */
   corsOrigins: readonly string[] | undefined
   production: boolean
@@ -46,7 +45,7 @@ export function createGraphqlServer(options: {
     healthCheckEndpoint: '\n',
     logging: false,
     multipart: false,
-    maxRequestBodySize: MAX_BODY_BYTES,
+    maxRequestBodySize: options.maxBodyBytes,
     graphiql: options.graphiql,
     renderGraphiQL: () => renderGraphiqlPage(options.developmentToken),
     cors: request => {
@@ -57,14 +56,23 @@ export function createGraphqlServer(options: {
       return allowed
         ? {
             origin,
+            // Who asks is told by a token, never by what a browser adds on its own.
+            credentials: false,
             methods: ['GET', 'POST'],
             allowedHeaders: ['authorization', 'content-type', 'last-event-id', 'x-request-id'],
+            exposedHeaders: ['x-request-id', 'retry-after'],
             maxAge: 600,
           }
         : false
     },
     maskedErrors: false,
-    plugins: [refuseForms, refuseBrokenParameters, operations(options.runOperation), answers(options.logger)],
+    plugins: [
+      refuseForms,
+      refuseBrokenParameters,
+      operations(options.runOperation),
+      answers(options.logger),
+      responseHeaders,
+    ],
   })
 }
 
@@ -109,9 +117,14 @@ function isJson(text: string): boolean {
 
 function operations(runOperation: RunOperation): Plugin<ServerContext> {
   return {
-    onParams({ request, setParamsHandler }) {
+    onParams({ request, params: sent, setParams, setParamsHandler }) {
+      const documentId =
+        request.method === 'GET' ? new URL(request.url).searchParams.get('documentId') : undefined
+      const params = documentId == null ? sent : { ...sent, documentId }
+      // What was sent is looked at there, in the same words whatever transport brought it; Yoga would refuse a document's id.
+      setParams({ query: '' })
       const accepted = readAccept(request.headers.get('accept') ?? undefined)
-      setParamsHandler(({ params, context }) => {
+      setParamsHandler(({ context }) => {
         const { requestId, authorization, client } = context as unknown as ServerContext
         return runOperation(params, {
           requestId,
@@ -127,6 +140,15 @@ function operations(runOperation: RunOperation): Plugin<ServerContext> {
   }
 }
 
+const responseHeaders: Plugin = {
+  onResponse({ response }) {
+    // A cache between must not give one page's answer to another.
+    if (!response.headers.has('vary')) response.headers.set('vary', 'Accept, Origin')
+    if (response.headers.get('content-type')?.startsWith('text/html'))
+      response.headers.set('content-security-policy', PAGE_POLICY)
+  },
+}
+
 /** Every result, and what went wrong before there was one, such as a body that is no JSON. */
 function answers(logger: Logger): Plugin {
   return {
@@ -134,13 +156,13 @@ function answers(logger: Logger): Plugin {
       const { single } = readAccept(request.headers.get('accept') ?? undefined)
       const { requestId, retirement, becomesStream } = serverContext as unknown as ServerContext
       if (isAsyncIterable(result)) becomesStream?.()
+      else if (!Array.isArray(result) && result.errors)
+        setResult({ ...result, errors: result.errors.map(error => maskError(error, requestId, logger)) })
       if (isAsyncIterable(result) || single === EVENT_STREAM)
         return setResultProcessor(
           (result, fetchAPI) => processEventStream(result, fetchAPI, retirement),
           EVENT_STREAM,
         )
-      if (!Array.isArray(result) && result.errors)
-        setResult({ ...result, errors: result.errors.map(error => maskError(error, requestId, logger)) })
       setResultProcessor(processSingleResult, single ?? 'application/json')
     },
   }

@@ -16,10 +16,14 @@ export function answerOf(result: ExecutionResult, mediaType: MediaType): HttpAns
   const headers: Record<string, string> = {
     'content-type': `${mediaType}; charset=utf-8`,
     'cache-control': 'no-store',
+    vary: 'Accept, Origin',
   }
   if (!result.errors) return { status: 200, headers, body: JSON.stringify(result) }
   let status = 0
   for (const { extensions } of result.errors) {
+    const { retryAfterMs } = extensions
+    // RFC 9110 knows whole seconds only.
+    if (typeof retryAfterMs === 'number') headers['retry-after'] = String(Math.ceil(retryAfterMs / 1000))
     const http = extensions.http as HttpExtension | undefined
     if (!http) continue
     Object.assign(headers, http.headers)

@@ -6,11 +6,14 @@ import type { Logger } from '../shared/logger.ts'
 import { runInRequest } from '../shared/request-scope.ts'
 import type { Span, Tracing } from '../shared/tracing.ts'
 import { clientAddress } from './client-address.ts'
+import { compressAnswer } from './compress-answer.ts'
 import type { GraphqlServer } from './graphql-server.ts'
 import type { HealthReport, Phase } from './health.ts'
 import type { RunOperation } from './operation/operations.ts'
 import { Readiness } from './readiness.ts'
 import { Retirement } from './retirement.ts'
+import { setSecurityHeaders } from './security-headers.ts'
+import { endSlowClients, requestBounds } from './slow-clients.ts'
 import { serveWebSockets } from './web-socket.ts'
 
 export interface HttpServerOptions {
@@ -22,6 +25,12 @@ export interface HttpServerOptions {
   /** Pages by path, asked for only once the gateway is ready. */
   reports: Record<string, () => Promise<HealthReport>>
   metrics: () => Promise<{ contentType: string; text: string }>
+  /** What is more is refused: each connection costs memory. */
+  maxConnections: number
+  /** How long a client may take to send a request, or to take what it is sent. */
+  clientTimeoutMs: number
+  /** Of a request, over WebSockets of a message. */
+  maxBodyBytes: number
 }
 
 export interface HttpServer {
@@ -52,13 +61,17 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   let hasAll = async () => false
   let sockets: { close(): Promise<void> } | undefined
   let closed: Promise<void> | undefined
-  const server = createServer((request, response) => {
+  const server = createServer(requestBounds(options.clientTimeoutMs), (request, response) => {
+    setSecurityHeaders(response)
+    // Whoever takes no compressed answer pays nothing for it.
+    if (request.headers['accept-encoding'] !== undefined) compressAnswer(request, response)
     handle(request, response).catch(error => {
       options.logger.error({ err: error }, 'a request failed unexpectedly')
       if (response.headersSent) response.destroy()
       else sendJson(response, 500, { status: 'down' })
     })
   })
+  server.maxConnections = options.maxConnections
   await new Promise<void>((resolve, reject) => {
     const refuse = (error: Error) => reject(explainListen(error, options))
     server.once('error', refuse)
@@ -73,6 +86,7 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   const streams = new Set<ServerResponse>()
   /** Of GraphQL, and no event streams. */
   const underWay = new Set<ServerResponse>()
+  endSlowClients(server, () => [...underWay, ...streams], options.clientTimeoutMs)
   let newestRequestAtMs = Number.NEGATIVE_INFINITY
   const retirement = new Retirement()
   const readiness = new Readiness()
@@ -152,7 +166,12 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
     serve(graphqlServer, runOperation, ready) {
       graphql = graphqlServer
       hasAll = ready
-      sockets = serveWebSockets(server, { runOperation, newRequestId: randomUUID, retirement })
+      sockets = serveWebSockets(server, {
+        runOperation,
+        newRequestId: randomUUID,
+        retirement,
+        maxMessageBytes: options.maxBodyBytes,
+      })
     },
     async drain(timeoutMs, busy) {
       draining = true

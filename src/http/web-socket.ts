@@ -4,7 +4,6 @@ import { useServer } from 'graphql-ws/use/ws'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { runInRequest } from '../shared/request-scope.ts'
 import { clientAddress } from './client-address.ts'
-import { MAX_BODY_BYTES } from './graphql-server.ts'
 import { withoutHttp } from './mask-error.ts'
 import type { OperationResult, RunOperation } from './operation/operations.ts'
 import { retireSocket } from './retire-socket.ts'
@@ -19,13 +18,18 @@ const UNUSED = parse('{ __typename }')
  */
 export function serveWebSockets(
   server: Server,
-  options: { runOperation: RunOperation; newRequestId: () => string; retirement: Retirement },
+  options: {
+    runOperation: RunOperation
+    newRequestId: () => string
+    retirement: Retirement
+    maxMessageBytes: number
+  },
 ): { close(): Promise<void> } {
-  const { runOperation, newRequestId, retirement } = options
+  const { runOperation, newRequestId, retirement, maxMessageBytes } = options
   const sockets = new WebSocketServer({
     server,
     path: '/graphql',
-    maxPayload: MAX_BODY_BYTES,
+    maxPayload: maxMessageBytes,
     // Clients take it for an instance that is not there yet or any more, and try again.
     verifyClient: (_info, verified) =>
       retirement.begun ? verified(false, 503, 'This instance is stopping') : verified(true),

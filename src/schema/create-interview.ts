@@ -44,6 +44,7 @@ const CreateInterviewResult = builder.unionType('CreateInterviewResult', {
 builder.mutationField('createInterview', t =>
   t.field({
     type: CreateInterviewResult,
+    extensions: { generations: 1 },
     args: { input: t.arg({ type: CreateInterviewInput }) },
     resolve: async (_root, { input }, context) => {
       const viewer = requireViewer(context)

@@ -51,6 +51,7 @@ const GeneratePlanResult = builder.unionType('GeneratePlanResult', {
 builder.mutationField('generatePlan', t =>
   t.field({
     type: GeneratePlanResult,
+    extensions: { generations: 1 },
     args: { input: t.arg({ type: GeneratePlanInput }) },
     resolve: async (_root, { input }, context) => {
       const viewer = requireViewer(context)

@@ -48,6 +48,7 @@ const IngestDocumentsResult = builder.unionType('IngestDocumentsResult', {
 builder.mutationField('ingestDocuments', t =>
   t.field({
     type: IngestDocumentsResult,
+    extensions: { ownDeadline: true },
     description: 'Requires the SERVICE role.',
     args: { input: t.arg({ type: IngestDocumentsInput }) },
     resolve: async (_root, { input }, context) => {

@@ -76,6 +76,7 @@ const RememberExchangeResult = builder.unionType('RememberExchangeResult', {
 builder.mutationField('rememberExchange', t =>
   t.field({
     type: RememberExchangeResult,
+    extensions: { generations: 1 },
     args: { input: t.arg({ type: RememberExchangeInput }) },
     resolve: async (_root, { input }, context) => {
       const viewer = requireViewer(context)

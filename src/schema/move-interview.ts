@@ -51,6 +51,7 @@ builder.mutationFields(t => ({
   }),
   retryInterview: t.field({
     type: InterviewTransitionResult,
+    extensions: { generations: 1 },
     description: 'FAILED goes back to ENHANCING.',
     args: { id: t.arg.id() },
     resolve: (_root, { id }, context) => move(context, id, 'ENHANCING'),

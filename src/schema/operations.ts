@@ -6,6 +6,8 @@ import { Generation } from './generation.ts'
 
 /** More runs at once than the instances of one product have. */
 const MAX_RUNNING = 1000
+/** It reads every table. */
+const CHECK_COST = 1000
 
 const ConsistencyFindingType = builder.objectRef<ConsistencyFinding>('ConsistencyFinding').implement({
   fields: t => ({
@@ -38,6 +40,7 @@ const Operations = builder.objectRef<object>('Operations').implement({
     }),
     consistency: t.field({
       type: ConsistencyReportType,
+      extensions: { cost: CHECK_COST },
       resolve: (_root, _args, context) => context.services.runConsistencyCheck.execute({ repair: false }),
     }),
   }),
@@ -57,6 +60,7 @@ builder.queryField('operations', t =>
 builder.mutationField('runConsistencyCheck', t =>
   t.field({
     type: ConsistencyReportType,
+    extensions: { cost: CHECK_COST, ownDeadline: true },
     description: 'Requires the ADMIN role.',
     args: { repair: t.arg.boolean({ defaultValue: false, required: false }) },
     resolve: (_root, { repair }, context) => {

@@ -59,6 +59,7 @@ async function toResult(outcome: RequestAnalysisOutcome, context: Context) {
 builder.mutationField('requestAnalysis', t =>
   t.field({
     type: RequestAnalysisResult,
+    extensions: { generations: 1 },
     args: { input: t.arg({ type: RequestAnalysisInput }) },
     resolve: async (_root, { input }, context) => {
       const viewer = requireViewer(context)

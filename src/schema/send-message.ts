@@ -63,6 +63,7 @@ const SendMessageResult = builder.unionType('SendMessageResult', {
 builder.mutationField('sendMessage', t =>
   t.field({
     type: SendMessageResult,
+    extensions: { generations: 1 },
     description:
       'Stores the message, answers it from memory and collection, stores the reply; what the exchange teaches is remembered after the answer.',
     args: { input: t.arg({ type: SendMessageInput }) },

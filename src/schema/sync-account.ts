@@ -26,6 +26,7 @@ const SyncAccountResult = builder.unionType('SyncAccountResult', {
 builder.mutationField('syncAccount', t =>
   t.field({
     type: SyncAccountResult,
+    extensions: { ownDeadline: true },
     description: "Fetches the account's stats and activities now. Concurrent calls share one fetch.",
     args: { provider: t.arg({ type: StatsProvider }) },
     resolve: async (_root, { provider }, context) => {

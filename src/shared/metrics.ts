@@ -176,6 +176,12 @@ export function createMetrics() {
       ['check'],
     ),
     graphqlRequests: counter('graphql_requests_total', 'GraphQL operations', ['operation', 'outcome']),
+    graphqlRefused: counter('graphql_refused_total', 'Operations that were answered without being executed', [
+      'code',
+    ]),
+    rateLimited: counter('rate_limited_total', 'Operations refused because too much was asked for', [
+      'scope',
+    ]),
     graphqlSeconds: histogram('graphql_request_seconds', 'Duration of a GraphQL operation', ['operation']),
     subscriptionsActive: gauge('graphql_subscriptions_active', 'Open subscriptions'),
     loaderBatchSize,

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { runForMany } from './operation-scope.ts'
 
 const scope = new AsyncLocalStorage<string>()
 
@@ -9,7 +10,7 @@ export function runInRequest<T>(requestId: string, work: () => T): T {
 
 /** For what outlives the request that happened to set it going, as the polls that many share. */
 export function runOutsideRequest<T>(work: () => T): T {
-  return scope.exit(work)
+  return scope.exit(() => runForMany(work))
 }
 
 /** Undefined where nobody has asked for what is being done. */

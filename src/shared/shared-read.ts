@@ -1,3 +1,5 @@
+import { runForMany } from './operation-scope.ts'
+
 /**
  * Shares reads of the same key among callers without ever handing anybody what was read before they asked: a caller
  * joins only a read that has not been sent. One read of a key is under way at a time; whoever comes meanwhile gathers
@@ -21,7 +23,8 @@ export class SharedRead<Value> {
   }
 
   #send(key: string, send: () => Promise<Value>): Promise<Value> {
-    const current = send()
+    // It must not end with whoever happened to come first.
+    const current = runForMany(send)
     const line = { current, next: undefined as Promise<Value> | undefined }
     this.#lineByKey.set(key, line)
     const done = () => {

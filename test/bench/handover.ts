@@ -107,6 +107,10 @@ async function startInstance(
     providerUrl,
     settings: {
       PORT: '0',
+      // On, as in production, and never reached: all load comes from one address.
+      RATE_LIMIT_PRINCIPAL: '1000000000',
+      RATE_LIMIT_ADDRESS: '1000000000',
+      RATE_LIMIT_GENERATIONS: '1000000',
       LOG_LEVEL: 'silent',
       JWT_SECRET: TEST_SECRET,
       DATABASE_URL: databaseUrl,

@@ -67,6 +67,10 @@ export async function startProcessGateway(options: ProcessGatewayOptions): Promi
     providerUrl,
     settings: {
       PORT: '0',
+      // Thousands of callers come from one address here.
+      RATE_LIMIT_PRINCIPAL: '0',
+      RATE_LIMIT_ADDRESS: '0',
+      RATE_LIMIT_GENERATIONS: '0',
       LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'info',
       JWT_SECRET: TEST_SECRET,
       // Several test files run at once against one server.

@@ -33,6 +33,10 @@ export async function startTestGateway(options: {
     STRAVA_API_URL: 'http://127.0.0.1:1',
     WAKATIME_API_URL: 'http://127.0.0.1:1',
     ACCOUNT_SYNC_MINUTES: '0',
+    // Thousands of callers come from one address here: a test that wants limits sets them.
+    RATE_LIMIT_PRINCIPAL: '0',
+    RATE_LIMIT_ADDRESS: '0',
+    RATE_LIMIT_GENERATIONS: '0',
     ...options.settings,
   }
   const config = {

@@ -13,6 +13,7 @@ import { LRUCache } from 'lru-cache'
 import { literalPaths } from '../literal-path.ts'
 import { compileCost } from './operation-cost.ts'
 import { badRequest, Refused, refusal } from './refused.ts'
+import { countGenerations, hasOwnDeadline, rootFields } from './root-fields.ts'
 import { checkShape, type ShapeLimits } from './shape-limits.ts'
 import { checkTokens } from './token-limits.ts'
 
@@ -26,6 +27,10 @@ export interface KnownOperation {
   readonly label: string
   /** What it may cost with these variables. */
   readonly cost: (variables: Readonly<Record<string, unknown>>) => number
+  /** How many of its fields ask for a generation. */
+  readonly generations: number
+  /** Whether one of its fields may wait for as long as it says itself. */
+  readonly ownDeadline: boolean
 }
 
 /** Many times the operations of a product's frontends; what strangers send can push them out, and costs them a parse each. */
@@ -127,20 +132,23 @@ export class KnownDocument {
   readonly #operations: readonly KnownOperation[]
 
   constructor(schema: GraphQLSchema, document: DocumentNode) {
-    this.#operations = document.definitions.flatMap(node =>
-      node.kind === Kind.OPERATION_DEFINITION
-        ? [
-            {
-              document,
-              node,
-              name: node.name?.value,
-              type: node.operation,
-              label: labelOf(node),
-              cost: compileCost(schema, document, node),
-            },
-          ]
-        : [],
-    )
+    this.#operations = document.definitions.flatMap(node => {
+      if (node.kind !== Kind.OPERATION_DEFINITION) return []
+      const fields = rootFields(document, node)
+      const generations = countGenerations(schema, node, fields)
+      return [
+        {
+          document,
+          node,
+          name: node.name?.value,
+          type: node.operation,
+          label: `${node.operation} ${fields.length === 1 ? fields[0]?.name.value : 'several'}`,
+          cost: compileCost(schema, document, node),
+          generations,
+          ownDeadline: generations > 0 || hasOwnDeadline(schema, node, fields),
+        },
+      ]
+    })
   }
 
   /** The operation of that name, or the only one. @throws Refused */
@@ -155,11 +163,4 @@ export class KnownDocument {
         : 'The document holds no operation with the name in operationName.',
     )
   }
-}
-
-function labelOf({ operation, selectionSet }: OperationDefinitionNode): string {
-  const fields = selectionSet.selections.flatMap(selection =>
-    selection.kind === Kind.FIELD ? [selection.name.value] : [],
-  )
-  return `${operation} ${fields.length === 1 ? fields[0] : 'several'}`
 }

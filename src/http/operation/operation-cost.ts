@@ -33,8 +33,8 @@ type Cost = number | ((request: Request) => number)
 const MUTATION_COST = 10
 /** A list whose length no argument bounds. In this schema such lists hold a handful: insights, plans of an analysis, stats. */
 const ASSUMED_LIST_SIZE = 5
-/** Describing a type costs no read. */
-const INTROSPECTION_WEIGHT = 0.01
+/** Describing a type costs no read; the whole schema once is within the limit, three times is not. */
+const INTROSPECTION_WEIGHT = 0.03
 
 /**
  * What an operation may cost, before anything of it is executed: 1 for each object that it may give, lists at the size that

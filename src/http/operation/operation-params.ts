@@ -6,9 +6,11 @@ export interface OperationParams {
   readonly operationName: string | undefined
   readonly variables: Readonly<Record<string, unknown>> | undefined
   readonly extensions: Readonly<Record<string, unknown>> | undefined
+  /** Of a document that is known here, instead of `query`. */
+  readonly documentId: string | undefined
 }
 
-const KNOWN = new Set(['query', 'operationName', 'variables', 'extensions'])
+const KNOWN = new Set(['query', 'operationName', 'variables', 'extensions', 'documentId'])
 
 /** Reads what has been parsed from a body, an address or a message. @throws Refused that names what does not fit */
 export function readParams(sent: unknown): OperationParams {
@@ -16,13 +18,16 @@ export function readParams(sent: unknown): OperationParams {
   if (!isObject(sent)) throw badRequest(`Expected an object that holds the operation, not ${kindOf(sent)}.`)
   for (const name in sent)
     if (!KNOWN.has(name) && sent[name] != null)
-      throw badRequest(`${name}: no such parameter; expected query, operationName, variables and extensions`)
-  const { query, operationName, variables, extensions } = sent
+      throw badRequest(
+        `${name}: no such parameter; expected query, operationName, variables, extensions or documentId`,
+      )
+  const { query, operationName, variables, extensions, documentId } = sent
   return {
     query: string('query', query),
     operationName: string('operationName', operationName),
     variables: object('variables', variables),
     extensions: object('extensions', extensions),
+    documentId: string('documentId', documentId),
   }
 }
 

@@ -1,5 +1,6 @@
 import { type ExecutionResult, execute, type GraphQLSchema, subscribe } from 'graphql'
 import type { Context, Services } from '../../schema/context.ts'
+import { OperationScope, runInOperation } from '../../shared/operation-scope.ts'
 import { inSpan } from '../../shared/tracing.ts'
 import { maskError } from '../mask-error.ts'
 import type { VerifyToken } from '../token.ts'
@@ -7,7 +8,9 @@ import { identify, verifyAuthorization } from './authenticate.ts'
 import { Documents, type KnownOperation, withoutSuggestion } from './documents.ts'
 import { followEvents } from './follow-events.ts'
 import { readParams } from './operation-params.ts'
-import { badRequest, Refused, tooComplex } from './refused.ts'
+import type { PersistedOperations } from './persisted-operations.ts'
+import type { RateLimits } from './rate-limits.ts'
+import { badRequest, Refused, refusal, tooComplex } from './refused.ts'
 import type { ShapeLimits } from './shape-limits.ts'
 
 /** What a transport knows of a request, before anything of GraphQL is looked at. */
@@ -31,7 +34,8 @@ export type OperationResult = ExecutionResult | AsyncIterableIterator<ExecutionR
 
 /**
  * The way of an operation, whatever transport brought it:
- * parameters → document, parsed and validated once → operation and its cost → who asks → context → execution → masked errors.
+ * parameters → document, sent or known by its id, parsed and validated once → operation and its cost → who asks, and whether they may at this rate →
+ * context → execution → masked errors.
  * Never rejects: what is refused is a result with errors and without data. A result's errors carry `extensions.http` for
  * transports that have a status; no client may see it.
  */
@@ -46,38 +50,73 @@ export interface OperationOptions {
   services: Services
   verifyToken: VerifyToken
   limits: OperationLimits
+  /** How long an operation may take that has no bounds of its own. */
+  timeoutMs: number
+  persisted: PersistedOperations
+  rateLimits: RateLimits
   /** Whether clients may ask for the schema, and are told which name they may have meant. */
   introspection: boolean
 }
 
 export function createRunOperation(options: OperationOptions): RunOperation {
-  const { schema, services, verifyToken, limits, introspection } = options
+  const { schema, services, verifyToken, limits, timeoutMs, persisted, rateLimits, introspection } = options
   const { logger, metrics, tracing } = services
   const documents = new Documents({ schema, introspection, ...limits })
 
   return async (sent, facts) => {
+    let admitted = false
+    let executed = false
+    const scope = new OperationScope()
+    const leave = () => scope.endWith(facts.signal?.reason)
+    let deadline: NodeJS.Timeout | undefined
     try {
+      rateLimits.checkAddress(facts.client)
       const params = readParams(sent)
-      if (params.query === undefined) throw badRequest('query: expected the document to execute')
+      const looked = persisted.find(params)
+      const found = looked instanceof Promise ? await looked : looked
       const variables = params.variables ?? {}
-      const operation = documents.find(params.query).choose(params.operationName)
+      const operation = documents.find(found.text).choose(params.operationName)
       checkTransport(operation, facts)
-      checkCost(operation.cost(variables), limits.maxCost)
+      const cost = operation.cost(variables)
+      checkCost(cost, limits.maxCost)
       const verified = await verifyAuthorization(verifyToken, facts.authorization)
+      admitted = true
+      const { client } = facts
+      await rateLimits.admit(
+        { client, principal: verified?.principal },
+        { cost, generations: operation.generations },
+      )
+      found.keep?.()
+      if (operation.type !== 'subscription') {
+        if (facts.signal?.aborted) leave()
+        facts.signal?.addEventListener('abort', leave)
+        // A generation has bounds of its own, and whoever wants to wait for it to its end may; so have waits for what another does.
+        if (!operation.ownDeadline) deadline = setTimeout(() => scope.endWith(tooLate(timeoutMs)), timeoutMs)
+      }
       const context: Context = {
         services,
         requestId: facts.requestId,
-        client: facts.client,
+        client,
         ...(await identify(services, verified)),
-        ...(facts.signal && { signal: facts.signal }),
+        // Made for those who ask for it alone.
+        get signal() {
+          return operation.type === 'subscription' && facts.signal ? facts.signal : scope.signal
+        },
         ...(facts.lastEventId !== undefined && { lastEventId: facts.lastEventId }),
         loaders: services.createLoaders(),
       }
+      executed = true
       return operation.type === 'subscription'
         ? await follow(operation, variables, context)
-        : await perform(operation, variables, context)
+        : await perform(operation, variables, context, scope)
     } catch (error) {
+      if (!admitted && error instanceof Refused) rateLimits.chargeRefusal(facts.client)
+      // Before it is known what it asks for; a client's own name for it would be a label without bound.
+      if (!executed) metrics.graphqlRequests.inc({ operation: 'unknown', outcome: 'refused' })
       return refused(error, facts)
+    } finally {
+      clearTimeout(deadline)
+      facts.signal?.removeEventListener('abort', leave)
     }
   }
 
@@ -85,15 +124,27 @@ export function createRunOperation(options: OperationOptions): RunOperation {
     operation: KnownOperation,
     variables: Readonly<Record<string, unknown>>,
     context: Context,
+    scope: OperationScope,
   ): Promise<ExecutionResult> {
-    const startedAtMs = performance.now()
     const { label } = operation
-    const result = await inSpan(tracing, label, spanOf(operation), async () =>
-      execute(argsOf(operation, variables, context)),
-    )
-    metrics.graphqlRequests.inc({ operation: label, outcome: result.errors ? 'error' : 'success' })
-    metrics.graphqlSeconds.observe({ operation: label }, (performance.now() - startedAtMs) / 1000)
-    return masked(result, context, label)
+    const startedAtMs = performance.now()
+    const observe = (outcome: string) => {
+      metrics.graphqlRequests.inc({ operation: label, outcome })
+      metrics.graphqlSeconds.observe({ operation: label }, (performance.now() - startedAtMs) / 1000)
+    }
+    const run = () => execute(argsOf(operation, variables, context))
+    try {
+      // What a mutation has begun it finishes: a client that leaves must not undo what it has asked for.
+      const executed = inSpan(tracing, label, spanOf(operation), async () =>
+        operation.type === 'query' ? runInOperation(scope, run) : run(),
+      )
+      const result = await untilEnd(executed, scope)
+      observe(result.errors ? 'error' : 'success')
+      return masked(result, context, label)
+    } catch (error) {
+      observe(error instanceof Refused ? 'timeout' : 'left')
+      throw error
+    }
   }
 
   async function follow(
@@ -143,14 +194,26 @@ export function createRunOperation(options: OperationOptions): RunOperation {
 
   function refused(error: unknown, { requestId, signal }: RequestFacts): ExecutionResult {
     const errors = error instanceof Refused ? error.errors : [maskError(error, requestId, logger, signal)]
-    // Before it is known what it asks for; a client's own name for it would be a label without bound.
-    metrics.graphqlRequests.inc({ operation: 'unknown', outcome: 'refused' })
+    metrics.graphqlRefused.inc({ code: String(errors[0]?.extensions.code) })
     return { errors }
   }
 }
 
 function spanOf({ type }: KnownOperation) {
   return { attributes: { 'graphql.operation.type': type } }
+}
+
+/** Settles as the execution does, or rejects with the reason why the operation has ended before. */
+function untilEnd<T>(executed: Promise<T>, scope: OperationScope): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const forget = scope.onEnd(() => reject(scope.end?.reason))
+    executed.then(resolve, reject).finally(forget)
+  })
+}
+
+function tooLate(timeoutMs: number): Refused {
+  const message = `The operation was not done within ${timeoutMs} ms.`
+  return new Refused([refusal('TIMEOUT', message, { status: 504 })])
 }
 
 /** @throws Refused where the way that an operation came does not suit it */

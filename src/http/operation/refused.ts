@@ -8,6 +8,10 @@ export type RefusalCode =
   | 'GRAPHQL_PARSE_FAILED'
   | 'GRAPHQL_VALIDATION_FAILED'
   | 'OPERATION_TOO_COMPLEX'
+  | 'RATE_LIMITED'
+  | 'TIMEOUT'
+  | 'PERSISTED_QUERY_NOT_FOUND'
+  | 'PERSISTED_QUERY_ONLY'
 
 /** An operation that is not executed, and what its client is told. */
 export class Refused extends Error {

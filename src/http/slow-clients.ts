@@ -1,0 +1,58 @@
+import type { Server, ServerResponse } from 'node:http'
+
+interface Progress {
+  /** Bytes that the other side's machine has taken. */
+  taken: number
+  sinceMs: number
+}
+
+/** Looks at each so often within the time that it has. */
+const LOOKS = 4
+
+/**
+ * Bounds how long a client may hold up a connection: with a request that it does not finish sending, which Node ends by a 408, or
+ * by not taking what it is sent, as a reader of an event stream who has gone to sleep: that connection is closed.
+ * An answer that is being worked on holds up nobody.
+ */
+export function endSlowClients(
+  server: Server,
+  answers: () => Iterable<ServerResponse>,
+  timeoutMs: number,
+): void {
+  const progressOf = new WeakMap<ServerResponse, Progress>()
+  const look = (response: ServerResponse) => {
+    const { socket } = response
+    if (!socket || socket.writableLength === 0) {
+      progressOf.delete(response)
+      return
+    }
+    const taken = socket.bytesWritten - socket.writableLength
+    const progress = progressOf.get(response)
+    const nowMs = performance.now()
+    if (progress?.taken !== taken) progressOf.set(response, { taken, sinceMs: nowMs })
+    else if (nowMs - progress.sinceMs >= timeoutMs) response.destroy()
+  }
+  const timer = setInterval(() => {
+    for (const response of answers()) look(response)
+  }, timeoutMs / LOOKS)
+  timer.unref()
+  server.once('close', () => clearInterval(timer))
+}
+
+/** What Node itself bounds, for `createServer`. */
+export function requestBounds(timeoutMs: number) {
+  return {
+    /** Tokens of identity providers with many claims fit; Node answers 431 to more. */
+    maxHeaderSize: MAX_HEADER_BYTES,
+    /** From the first byte to the last of the body. */
+    requestTimeout: timeoutMs,
+    headersTimeout: Math.min(timeoutMs, HEADERS_TIMEOUT_MS),
+    connectionsCheckingInterval: Math.min(timeoutMs / LOOKS, HEADERS_TIMEOUT_MS / LOOKS),
+    /** Longer than a balancer keeps its own, so that it is not the one to be surprised. */
+    keepAliveTimeout: KEEP_ALIVE_MS,
+  }
+}
+
+const MAX_HEADER_BYTES = 16 * 1024
+const HEADERS_TIMEOUT_MS = 10_000
+const KEEP_ALIVE_MS = 65_000

@@ -1,0 +1,57 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+/**
+ * One operation of a client, from its start until it has its answer, its deadline, or nobody who waits for it. What works
+ * for it alone stops when it ends; what others share goes on, and is started outside of it.
+ */
+export class OperationScope {
+  readonly #stops = new Set<() => void>()
+  #end: { reason: unknown } | undefined
+  #controller: AbortController | undefined
+
+  /** Why it was ended before it had its answer. */
+  get end(): { readonly reason: unknown } | undefined {
+    return this.#end
+  }
+
+  /** Made only where somebody asks for it. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#end) this.#controller.abort(this.#end.reason)
+    return this.#controller.signal
+  }
+
+  /** @param stop called once when it ends; it must not throw. @returns what forgets it */
+  onEnd(stop: () => void): () => void {
+    if (this.#end) {
+      stop()
+      return () => {}
+    }
+    this.#stops.add(stop)
+    return () => void this.#stops.delete(stop)
+  }
+
+  endWith(reason: unknown): void {
+    if (this.#end) return
+    this.#end = { reason }
+    this.#controller?.abort(reason)
+    for (const stop of this.#stops) stop()
+    this.#stops.clear()
+  }
+}
+
+const current = new AsyncLocalStorage<OperationScope>()
+
+/** Runs `work`, and whatever it awaits or starts, for that operation alone: statements that it sends are cancelled with it. */
+export function runInOperation<T>(scope: OperationScope, work: () => T): T {
+  return current.run(scope, work)
+}
+
+/** For what several operations share, and one of them happened to set going: it must not end with that one. */
+export function runForMany<T>(work: () => T): T {
+  return current.exit(work)
+}
+
+export function currentOperation(): OperationScope | undefined {
+  return current.getStore()
+}

@@ -1,0 +1,60 @@
+import type { ExecutionResult } from 'graphql'
+import { createClient } from 'graphql-ws'
+import { onTestFinished } from 'vitest'
+import { WebSocket } from 'ws'
+import type { AnswerError } from './api-answers.ts'
+
+/** What came for one operation over a socket. */
+export interface SocketAnswer {
+  results: ExecutionResult[]
+  errors: AnswerError[]
+}
+
+export interface SocketClient {
+  ask(request: {
+    query?: string
+    variables?: Record<string, unknown>
+    extensions?: Record<string, unknown>
+  }): Promise<SocketAnswer>
+  /** How often the gateway has closed the socket. */
+  readonly closed: number
+  dispose(): void
+}
+
+/** A client of graphql-ws with one socket, which is gone after the test. */
+export function connectSocket(url: string, token?: string): SocketClient {
+  let closed = 0
+  const client = createClient({
+    url: `${url.replace('http', 'ws')}/graphql`,
+    webSocketImpl: WebSocket,
+    lazy: false,
+    retryAttempts: 0,
+    ...(token && { connectionParams: { authorization: `Bearer ${token}` } }),
+    onNonLazyError: () => {},
+    on: { closed: () => void closed++ },
+  })
+  onTestFinished(() => void client.dispose())
+  return {
+    ask: ({ query = '', ...request }) =>
+      new Promise((resolve, reject) => {
+        const results: ExecutionResult[] = []
+        client.subscribe(
+          { query, ...request },
+          {
+            next: result => results.push(result as ExecutionResult),
+            error: error =>
+              Array.isArray(error) ? resolve({ results, errors: error as AnswerError[] }) : reject(error),
+            complete: () =>
+              resolve({
+                results,
+                errors: results.flatMap(({ errors }) => (errors ?? []) as unknown as AnswerError[]),
+              }),
+          },
+        )
+      }),
+    get closed() {
+      return closed
+    },
+    dispose: () => void client.dispose(),
+  }
+}
