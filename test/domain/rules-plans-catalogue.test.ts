@@ -13,6 +13,7 @@ import { appliancesByNeed, readRecipe } from '../../src/providers/rules/plans/re
 import { recipeCatalogue } from '../../src/providers/rules/plans/recipe-catalogue.ts'
 import { createTypeMatcher } from '../../src/providers/rules/plans/recipe-types.ts'
 import { foodOf, forbiddenFoods } from '../support/plan-food-knowledge.ts'
+import { makePlan, menuRecord, planInput } from '../support/plan-preferences.ts'
 
 const energy = (protein: number, carbs: number, fat: number) => 4 * protein + 4 * carbs + 9 * fat
 const titlesWhere = (holds: (recipe: (typeof recipeCatalogue)[number]) => boolean) =>
@@ -372,5 +373,31 @@ describe('what else is read from words', () => {
     expect(foodOf('2½ slices of rye bread')).toBe('rye bread')
     expect(foodOf('2 eggs')).toBe('egg')
     expect(foodOf('150 g chicken breast')).toBe('chicken breast')
+  })
+})
+
+describe('the longest menu', () => {
+  const longest = 14
+  const mainsADay = 2
+  const mains = recipeCatalogue.filter(({ kinds }) => kinds.includes('main'))
+  /** Where it must repeat, and says so: what is left of a diet without what it lives on. */
+  const tooNarrow = new Set([
+    ...['vegetarian legumes', 'vegan legumes', 'vegan grains', 'keto meat', 'paleo meat', 'paleo red_meat'],
+  ])
+
+  it('has a main dish of its own for each meal, in every diet and with any one restriction beside it', () => {
+    const narrow = diets.flatMap(diet => {
+      const ofDiet = mains.filter(recipe => diet.allows(recipe))
+      return [null, ...restrictions]
+        .filter(rule => ofDiet.filter(recipe => rule?.allows(recipe) ?? true).length < longest * mainsADay)
+        .map(rule => `${diet.name} ${rule?.name ?? 'alone'}`)
+    })
+    expect(new Set(narrow)).toEqual(tooNarrow)
+  })
+
+  it.each(diets.map(({ name }) => name))('of a %s diet repeats none', { timeout: 30_000 }, async dietType => {
+    const draft = await makePlan(planInput('MENU', { dietType }, { days: longest }))
+    expect(draft.notes.filter(({ kind }) => kind === 'REPEATED_DISH')).toEqual([])
+    expect(new Set(menuRecord(draft).mainDishes).size).toBe(longest * mainsADay)
   })
 })
