@@ -31,6 +31,7 @@ import { HeldStream } from './redis/held-stream.ts'
 import type { Services } from './schema/context.ts'
 import { loadersOver } from './schema/loaders.ts'
 import { createReads } from './schema/reads.ts'
+import { FewAtOnce } from './shared/few-at-once.ts'
 import type { SealingKeys } from './shared/sealing-keys.ts'
 import { PromptListener } from './streams/prompt-listener.ts'
 
@@ -47,6 +48,13 @@ export const jobQueues = [
   CLEARING_QUEUE,
   CONSISTENCY_QUEUE,
 ]
+
+/** Of the connections a fifth: a run takes a dozen statements after its first, and they are what is to get through. */
+export const startsAtOnce = (poolSize: number) => ({
+  most: Math.max(1, Math.floor(poolSize / 5)),
+  stalledMs: 1000,
+  patienceMs: 20_000,
+})
 
 export interface FeaturesOptions
   extends Pick<FoundationOptions, 'config' | 'generator' | 'logger' | 'metrics' | 'tracing' | 'clock'> {
@@ -76,11 +84,13 @@ export async function startFeatures(
     recentWindowMs: config.recentAnalysisMinutes * MS_PER_MINUTE,
     dataPointThreshold: config.dataPointThreshold,
   }
+  const starts = new FewAtOnce({ ...startsAtOnce(config.databasePoolSize), clock })
   const requestAnalysis = new RequestAnalysis({
     db,
     runOnce,
     generator,
     rules,
+    starts,
     logger,
     metrics,
   })
@@ -90,6 +100,7 @@ export async function startFeatures(
     generator,
     analyses: createAnalysisPath({ db, requestAnalysis, rules }),
     recentWindowMs: rules.recentWindowMs,
+    starts,
     eventsCommitted,
     logger,
     metrics,

@@ -123,12 +123,12 @@ const UPSERT = {
       mode = excluded.mode, summary = excluded.summary, result = excluded.result, data_point_count = excluded.data_point_count,
       data_revision = excluded.data_revision, created_at = excluded.created_at
     WHERE analyses.generation_id = excluded.generation_id
-    RETURNING id`,
+    RETURNING ${COLUMNS}`,
 }
 /** More than there are instances that could make the same analysis within one second. */
 const MAX_NAMES = 20
-/** Stores an analysis under its unique key, and never over that of another run. @returns its id. */
-export async function upsertAnalysis(db: Queryable, analysis: NewAnalysis): Promise<string> {
+/** Stores an analysis under its unique key, and never over that of another run. @returns it as it is stored. */
+export async function upsertAnalysis(db: Queryable, analysis: NewAnalysis): Promise<AnalysisRow> {
   const values = (suffix: number): Value[] => [
     analysis.userId,
     analysis.archetype,
@@ -145,8 +145,8 @@ export async function upsertAnalysis(db: Queryable, analysis: NewAnalysis): Prom
   for (let taken = 0; taken < MAX_NAMES; taken++) {
     // The first one that is taken may be the name without a suffix.
     const suffix = analysis.epoch + Math.max(0, taken - 1)
-    const [row] = await db.query<{ id: string }>(UPSERT, values(suffix))
-    if (row) return row.id
+    const [row] = await db.query<AnalysisRow>(UPSERT, values(suffix))
+    if (row) return row
   }
   throw new Error('every name of an analysis is taken')
 }

@@ -17,14 +17,18 @@ const UPSERT = {
     VALUES ($1::uuid, $2::"Archetype", $3::timestamptz, 1, $4::int)
     ON CONFLICT (user_id, archetype) DO UPDATE SET
       last_analysis_at = excluded.last_analysis_at, analysis_count = tracking.analysis_count + 1, data_revision = excluded.data_revision
-    RETURNING analysis_count AS "analysisCount"`,
+    RETURNING user_id AS "userId", archetype, last_analysis_at AS "lastAnalysisAt", analysis_count AS "analysisCount",
+      (SELECT count(*)::int FROM data_points d WHERE d.user_id = tracking.user_id AND d.revision > tracking.data_revision) AS "newDataPoints"`,
 }
-/** Part of the transaction that stores the analysis. */
+/** Part of the transaction that stores the analysis. @returns it as it is stored. */
 export async function upsertTracking(
   db: Queryable,
   tracking: { userId: string; archetype: Archetype; analysisAt: Date; dataRevision: number },
-): Promise<void> {
-  await db.query(UPSERT, [tracking.userId, tracking.archetype, tracking.analysisAt, tracking.dataRevision])
+): Promise<TrackingRow> {
+  const { userId, archetype, analysisAt, dataRevision } = tracking
+  const [row] = await db.query<TrackingRow>(UPSERT, [userId, archetype, analysisAt, dataRevision])
+  if (!row) throw new Error('an upsert returned no row')
+  return row
 }
 
 const FIND = {

@@ -5,8 +5,10 @@ import { createRunTransaction, type RunTransaction } from '../../src/database/tr
 import { createAnalysisPath } from '../../src/domain/analyses/analysis-path.ts'
 import { RequestAnalysis } from '../../src/domain/analyses/request-analysis.ts'
 import { GeneratePlan } from '../../src/domain/plans/generate-plan.ts'
+import { startsAtOnce } from '../../src/features.ts'
 import type { Generator } from '../../src/providers/generator.ts'
 import { systemClock } from '../../src/shared/clock.ts'
+import { FewAtOnce } from '../../src/shared/few-at-once.ts'
 import { createLogger } from '../../src/shared/logger.ts'
 import { createMetrics } from '../../src/shared/metrics.ts'
 
@@ -45,8 +47,10 @@ export async function startBenchInstance(databaseUrl: string, generator: Generat
     recentWindowMs: config.recentAnalysisMinutes * 60_000,
     dataPointThreshold: config.dataPointThreshold,
   }
+  const starts = new FewAtOnce({ ...startsAtOnce(config.databasePoolSize), clock: systemClock })
   const requestAnalysis = new RequestAnalysis({
     db: client,
+    starts,
     runOnce: coordination.runOnce,
     generator,
     rules,
@@ -55,6 +59,7 @@ export async function startBenchInstance(databaseUrl: string, generator: Generat
   })
   const generatePlan = new GeneratePlan({
     db: client,
+    starts,
     runOnce: coordination.runOnce,
     generator,
     analyses: createAnalysisPath({ db: client, requestAnalysis, rules }),

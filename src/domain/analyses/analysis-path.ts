@@ -18,7 +18,10 @@ export function createAnalysisPath(options: {
   return {
     /** @throws GenerationError where there is no analysis and none could be made. */
     async get(userId: string, archetype: Archetype): Promise<{ analysis: AnalysisRow; source: Source }> {
-      const request = { userId, archetype, forceRefresh: false, waitMs: null, idempotencyKey: null }
+      const request = {
+        ...{ userId, archetype, forceRefresh: false, waitMs: null, idempotencyKey: null },
+        isPartOfRun: true,
+      }
       const outcome = await requestAnalysis.execute(request)
       switch (outcome.type) {
         case 'result':

@@ -16,6 +16,7 @@ import { findTrackingByUserIds, type TrackingRow, upsertTracking } from '../../d
 import type { Transaction } from '../../database/transaction.ts'
 import type { AnalysisDraft, AnalysisInput, Generator } from '../../providers/generator.ts'
 import type { Archetype } from '../../shared/archetype.ts'
+import type { FewAtOnce } from '../../shared/few-at-once.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import { SharedRead } from '../../shared/shared-read.ts'
@@ -26,6 +27,8 @@ export interface AnalysisRunOptions {
   db: Queryable
   generator: Generator
   rules: AnalysisRules
+  /** Under a burst, what has begun gets on before more begins. */
+  starts: FewAtOnce
   logger: Logger
   metrics: Metrics
 }
@@ -51,6 +54,8 @@ export interface WantedAnalysis {
   claim: IdempotencyClaim | null
   /** As of when, where that is known: a forced request takes what was made since then, from all the data that were there. */
   asked?: { at: Date; dataRevision: number } | undefined
+  /** Asked for by a run that has begun: it does not wait behind those that only begin. */
+  isPartOfRun?: boolean
 }
 
 const Request = z.object({
@@ -88,11 +93,13 @@ export class AnalysisRuns {
   }
 
   describe(wanted: WantedAnalysis, alsoStore: AlsoStore): AnalysisRun {
-    const { db, generator, rules } = this.#options
-    const { userId, archetype, forced, claim } = wanted
+    const { db, generator, rules, starts } = this.#options
+    const { userId, archetype, forced, claim, isPartOfRun = false } = wanted
     let { asked } = wanted
     // Read under the lease, where nobody else stores an analysis: what `findAgain` has seen holds for `collect`.
     let facts: DecisionFacts | undefined
+    let stored: AnalysisResult | undefined
+    const readFacts = () => readDecisionFacts(db, userId, archetype)
     return {
       subject: {
         key: `behavior-analysis:${userId}:${archetype}`,
@@ -108,9 +115,9 @@ export class AnalysisRuns {
       }),
 
       find: async () => {
-        const read = await this.#facts.read(`${userId} ${archetype}`, () =>
-          readDecisionFacts(db, userId, archetype),
-        )
+        const read = isPartOfRun
+          ? await readFacts()
+          : await this.#facts.read(`${userId} ${archetype}`, () => starts.run(readFacts))
         const decision = decideAnalysis(read, forced, rules)
         if (decision.type === 'reuse' && read.latest)
           return { type: 'serves', result: await this.load(read.latest.id), source: decision.source }
@@ -119,7 +126,7 @@ export class AnalysisRuns {
       },
 
       findAgain: async () => {
-        facts = await readDecisionFacts(db, userId, archetype)
+        facts = await readFacts()
         const { latest } = facts
         if (!latest) return undefined
         const serves = forced
@@ -132,7 +139,7 @@ export class AnalysisRuns {
       },
 
       collect: async () => {
-        facts ??= await readDecisionFacts(db, userId, archetype)
+        facts ??= await readFacts()
         const { now, latest, dataRevision } = facts
         const decision = decideAnalysis(facts, forced, rules)
         const from = windowStart(now, latest?.createdAt ?? null)
@@ -164,12 +171,14 @@ export class AnalysisRuns {
       generate: ({ input }, context) => generator.generateAnalysis(input, context),
 
       store: (draft, inputs) => async (transaction, run) => {
-        const analysisId = await this.#store(transaction, { userId, archetype, draft, inputs, run })
+        stored = await this.#store(transaction, { userId, archetype, draft, inputs, run })
+        const analysisId = stored.analysis.id
         await alsoStore(transaction, { runId: run.runId, analysisId })
         return analysisId
       },
 
-      load: resultId => this.load(resultId),
+      // What was committed here need not be read back.
+      load: async resultId => (stored?.analysis.id === resultId ? stored : this.load(resultId)),
     }
   }
 
@@ -195,11 +204,11 @@ export class AnalysisRuns {
       inputs: Inputs
       run: { runId: string; epoch: number; committedAt: Date }
     },
-  ): Promise<string> {
+  ): Promise<AnalysisResult> {
     const { logger, metrics } = this.#options
     const { userId, archetype, draft, run } = made
     const { input, trigger, dataRevision } = made.inputs
-    const analysisId = await upsertAnalysis(transaction, {
+    const analysis = await upsertAnalysis(transaction, {
       userId,
       archetype,
       mode: input.mode,
@@ -212,11 +221,18 @@ export class AnalysisRuns {
       createdAt: run.committedAt,
       epoch: run.epoch,
     })
-    await upsertTracking(transaction, { userId, archetype, analysisAt: run.committedAt, dataRevision })
+    const tracking = await upsertTracking(transaction, {
+      userId,
+      archetype,
+      analysisAt: run.committedAt,
+      dataRevision,
+    })
     transaction.afterCommit(() => metrics.trackingUpdates.inc({ outcome: 'success' }))
-    const failure = await transaction.savepoint(() => insertInsights(transaction, analysisId, draft.insights))
+    const failure = await transaction.savepoint(() =>
+      insertInsights(transaction, analysis.id, draft.insights),
+    )
     if (failure)
       logger.error({ err: failure.error, run: run.runId }, 'insights were not stored; the analysis is')
-    return analysisId
+    return { analysis, tracking }
   }
 }

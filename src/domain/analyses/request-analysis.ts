@@ -23,6 +23,8 @@ export interface AnalysisRequest {
   waitMs: number | null
   /** The client's own: within 24 hours the same key and input get the same answer. */
   idempotencyKey: string | null
+  /** Asked by a run that has begun: it does not wait behind those that only begin. */
+  isPartOfRun?: boolean
   /** Aborts when the client leaves. */
   signal?: AbortSignal
 }
@@ -106,7 +108,7 @@ export class RequestAnalysis {
   ): Promise<RequestAnalysisOutcome> {
     const { userId, archetype, forceRefresh, waitMs, signal } = request
     let waits = true
-    const run = this.#describe({ userId, archetype, forced: forceRefresh, claim }, () => waits)
+    const run = this.#describe({ userId, archetype, forced: forceRefresh, claim, isPartOfRun: request.isPartOfRun ?? false }, () => waits)
     const caller = { joinsAnyRun: !forceRefresh, waitMs, ...(signal && { signal }) }
     const outcome = await this.#options.runOnce.request(run, caller).finally(() => {
       waits = false

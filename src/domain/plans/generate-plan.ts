@@ -1,11 +1,13 @@
 import type { RunOnce } from '../../coordination/run-once.ts'
 import { type IdempotencyClaim, keepAnswer } from '../../database/idempotency.ts'
-import { findPlanStillFitting, type PlanRow, readPlanFacts } from '../../database/plans.ts'
+import { findPlanStillFitting, type PlanFacts, type PlanRow, readPlanFacts } from '../../database/plans.ts'
 import { isDatabaseAway } from '../../database/postgres-errors.ts'
 import type { PlanKind } from '../../providers/plan.ts'
 import type { Archetype } from '../../shared/archetype.ts'
+import type { FewAtOnce } from '../../shared/few-at-once.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Metrics } from '../../shared/metrics.ts'
+import { SharedRead } from '../../shared/shared-read.ts'
 import { answerOnce, idempotencyKeyIssues } from '../answer-once.ts'
 import type { FieldIssue } from '../field-issues.ts'
 import { fingerprintOf } from '../fingerprint.ts'
@@ -54,6 +56,8 @@ interface KeptAnswer {
 
 export interface GeneratePlanOptions extends PlanRunOptions {
   runOnce: RunOnce
+  /** Under a burst, what has begun gets on before more begins. */
+  starts: FewAtOnce
   logger: Logger
   metrics: Metrics
 }
@@ -69,6 +73,7 @@ const MAX_MENU_DAYS = 14
 export class GeneratePlan {
   readonly #options: GeneratePlanOptions
   readonly #runs: PlanRuns
+  readonly #facts = new SharedRead<PlanFacts>()
 
   constructor(options: GeneratePlanOptions) {
     this.#options = options
@@ -132,10 +137,12 @@ export class GeneratePlan {
     days: number,
     claim: IdempotencyClaim | null,
   ): Promise<GeneratePlanOutcome> {
-    const { db, generator } = this.#options
+    const { db, generator, starts } = this.#options
     const { userId, kind, archetype, forceRefresh, waitMs, signal } = request
     const wanted = { userId, kind, archetype, days }
-    const facts = await readPlanFacts(db, wanted)
+    const facts = await this.#facts.read(Object.values(wanted).join(' '), () =>
+      starts.run(() => readPlanFacts(db, wanted)),
+    )
     const { preferences } = facts
     const conflicts = generator.findPreferenceConflicts({ kind, days, preferences })
     if (conflicts.length > 0) {
