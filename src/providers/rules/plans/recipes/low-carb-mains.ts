@@ -205,7 +205,7 @@ export const lowCarbMains: readonly RecipeData[] = [
     needs: ['stove'],
     minutes: 25,
     complexity: 15,
-    ingredients: '165 egg, 120 spinach, 100 mushrooms, 80 tomato, 16 olive oil, 5 basil',
+    ingredients: '220 egg, 120 spinach, 100 mushrooms, 80 tomato, 16 olive oil, 5 basil',
     method:
       'Fry mushrooms and spinach, pour the beaten eggs over them with the tomato and let it set under a lid.',
   },
