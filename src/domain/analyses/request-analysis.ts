@@ -108,7 +108,10 @@ export class RequestAnalysis {
   ): Promise<RequestAnalysisOutcome> {
     const { userId, archetype, forceRefresh, waitMs, signal } = request
     let waits = true
-    const run = this.#describe({ userId, archetype, forced: forceRefresh, claim, isPartOfRun: request.isPartOfRun ?? false }, () => waits)
+    const run = this.#describe(
+      { userId, archetype, forced: forceRefresh, claim, isPartOfRun: request.isPartOfRun ?? false },
+      () => waits,
+    )
     const caller = { joinsAnyRun: !forceRefresh, waitMs, ...(signal && { signal }) }
     const outcome = await this.#options.runOnce.request(run, caller).finally(() => {
       waits = false
