@@ -109,6 +109,21 @@ test('a failure is not kept: the same key may succeed later', async () => {
   expect(await requestAnalysis(here.url, token, { idempotencyKey: 'one' })).toMatchObject({ source: 'FRESH' })
 })
 
+test('an older analysis that was served for a failure is not kept: the same key may get a new one later', async () => {
+  const token = await tokenOf('falling back')
+  const older = await requestAnalysis(here.url, token, {})
+  generator.behave = async () => {
+    throw new GenerationError('not now', { retryable: false })
+  }
+  const input = { forceRefresh: true, idempotencyKey: 'one' }
+  expect(await requestAnalysis(here.url, token, input)).toMatchObject({
+    source: 'FALLBACK',
+    analysis: { id: older.analysis.id },
+  })
+  generator.behave = async () => {}
+  expect(await requestAnalysis(here.url, token, input)).toMatchObject({ source: 'FRESH' })
+})
+
 test('after 24 hours a key may be used anew', async () => {
   const token = await tokenOf('tomorrow')
   const input = { forceRefresh: true, idempotencyKey: 'one' }

@@ -89,9 +89,9 @@ export class RequestAnalysis {
     const claim = idempotencyKey === null ? null : { userId, key: idempotencyKey, fingerprint }
     return answerOnce<KeptAnswer, RequestAnalysisOutcome>(this.#options.db, claim, {
       anew: () => this.#answerAnew(request, claim),
-      // A failure or a wait may end otherwise next time.
+      // A failure or a wait may end otherwise next time, and so may a failure behind which an older analysis was served.
       keep: outcome =>
-        outcome.type === 'result'
+        outcome.type === 'result' && outcome.source !== 'FALLBACK'
           ? { source: outcome.source, runId: outcome.runId, analysisId: outcome.analysis.id }
           : undefined,
       replay: kept => this.#replay(kept),

@@ -119,8 +119,8 @@ export class GeneratePlan {
     return answerOnce<KeptAnswer, GeneratePlanOutcome>(db, claim, {
       anew: () => this.#answerAnew(request, days, claim),
       keep: outcome => {
-        // A failure or a wait may end otherwise next time.
-        if (outcome.type !== 'result') return undefined
+        // A failure or a wait may end otherwise next time, and so may a failure behind which an older plan was served.
+        if (outcome.type !== 'result' || outcome.source === 'FALLBACK') return undefined
         const { source, analysisSource, runId, plan } = outcome
         return { source, analysisSource, runId, planId: plan.id }
       },
