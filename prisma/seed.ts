@@ -1,12 +1,9 @@
 import { readConfig } from '../src/config.ts'
-import { createDatabaseClient } from '../src/database/client.ts'
-import { startEmbeddedPostgres } from '../src/database/embedded-postgres.ts'
-import { migrate } from '../src/database/migrate.ts'
-import { createRunTransaction } from '../src/database/transaction.ts'
 import { ensureUser } from '../src/database/users.ts'
 import { recordDataPoints } from '../src/domain/data-points/record-data-points.ts'
 import { explainFailure } from '../src/explain-failure.ts'
 import { DEMO_USER } from '../src/http/token.ts'
+import { openDatabase } from '../src/open-database.ts'
 import { createLogger } from '../src/shared/logger.ts'
 import { createMetrics } from '../src/shared/metrics.ts'
 import { createDemoDataPoints } from './demo-data.ts'
@@ -27,35 +24,17 @@ async function seed(): Promise<void> {
   databaseUrl = config.databaseUrl
   const logger = createLogger({ level: 'warn', format: config.logFormat })
   const metrics = createMetrics()
-  const embedded = config.databaseUrl
-    ? undefined
-    : await startEmbeddedPostgres({ dataDir: config.dataDir, log: console.log })
-  const url = config.databaseUrl ?? embedded?.url ?? ''
-  try {
-    await migrate(url, console.log)
-    const client = createDatabaseClient({
-      url,
-      poolSize: 1,
-      lockTimeoutMs: config.lockTimeoutMs,
-      logger,
-      metrics,
-    })
-    try {
-      const user = await ensureUser(client, config.jwt.issuer ?? '', DEMO_USER.subject, DEMO_USER.email)
-      const now = () => new Date()
-      const outcome = await recordDataPoints(
-        { transaction: createRunTransaction(client, { logger, metrics }), now },
-        user.id,
-        createDemoDataPoints({ until: now() }),
-      )
-      if (outcome.type === 'invalid-input') throw new Error(JSON.stringify(outcome.issues))
-      console.log(
-        `${outcome.stored} data points stored for ${user.email}, ${outcome.duplicates} were there before`,
-      )
-    } finally {
-      await client.close()
-    }
-  } finally {
-    await embedded?.stop()
-  }
+  await using database = await openDatabase(config, { poolSize: 1, logger, metrics })
+  const { db, transaction } = database
+  const user = await ensureUser(db, config.jwt.issuer ?? '', DEMO_USER.subject, DEMO_USER.email)
+  const now = () => new Date()
+  const outcome = await recordDataPoints(
+    { transaction, now },
+    user.id,
+    createDemoDataPoints({ until: now() }),
+  )
+  if (outcome.type === 'invalid-input') throw new Error(JSON.stringify(outcome.issues))
+  console.log(
+    `${outcome.stored} data points stored for ${user.email}, ${outcome.duplicates} were there before`,
+  )
 }

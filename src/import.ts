@@ -2,13 +2,10 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { readConfig } from './config.ts'
-import { createDatabaseClient } from './database/client.ts'
-import { startEmbeddedPostgres } from './database/embedded-postgres.ts'
-import { migrate } from './database/migrate.ts'
-import { createRunTransaction } from './database/transaction.ts'
 import { findUsersNamed } from './database/users.ts'
 import { type ImportReport, importExport } from './domain/imports/import-export.ts'
 import { explainFailure } from './explain-failure.ts'
+import { openDatabase } from './open-database.ts'
 import { UnreadableExportError } from './providers/export-record.ts'
 import { readStravaExport } from './providers/strava-export.ts'
 import { readWakatimeExport } from './providers/wakatime-export.ts'
@@ -44,32 +41,22 @@ async function main(): Promise<void> {
   databaseUrl = config.databaseUrl
   const logger = createLogger({ level: 'warn', format: config.logFormat })
   const metrics = createMetrics()
-  const embedded = config.databaseUrl
-    ? undefined
-    : await startEmbeddedPostgres({ dataDir: config.dataDir, log: message => console.error(message) })
-  const url = config.databaseUrl ?? embedded?.url ?? ''
-  const { lockTimeoutMs } = config
-  const client = createDatabaseClient({ url, poolSize: 1, lockTimeoutMs, logger, metrics })
-  try {
-    await migrate(url, message => console.error(message))
-    const users = await findUsersNamed(client, user)
-    const [found] = users
-    if (!found || users.length > 1)
-      throw new UsageError(found ? `Several users have ${user}: give the id.` : `There is no user ${user}.`)
-    const report = await importExport(
-      { transaction: createRunTransaction(client, { logger, metrics }) },
-      {
-        userId: found.id,
-        provider: KINDS[kind].provider,
-        records: KINDS[kind].read(createReadStream(file)),
-        onProgress: progressBar(size.size),
-      },
-    )
-    tell(report)
-  } finally {
-    await client.close()
-    await embedded?.stop()
-  }
+  await using database = await openDatabase(config, { poolSize: 1, logger, metrics })
+  const { db, transaction } = database
+  const users = await findUsersNamed(db, user)
+  const [found] = users
+  if (!found || users.length > 1)
+    throw new UsageError(found ? `Several users have ${user}: give the id.` : `There is no user ${user}.`)
+  const report = await importExport(
+    { transaction },
+    {
+      userId: found.id,
+      provider: KINDS[kind].provider,
+      records: KINDS[kind].read(createReadStream(file)),
+      onProgress: progressBar(size.size),
+    },
+  )
+  tell(report)
 }
 
 function readArguments(): { kind: keyof typeof KINDS; file: string; user: string } {

@@ -1,10 +1,8 @@
 import { readConfig } from './config.ts'
-import { createDatabaseClient } from './database/client.ts'
-import { startEmbeddedPostgres } from './database/embedded-postgres.ts'
-import { createRunTransaction } from './database/transaction.ts'
 import { rotateKey } from './domain/accounts/rotate-key.ts'
 import { explainFailure } from './explain-failure.ts'
 import { addKeptKey, loadSealingKeys } from './load-sealing-keys.ts'
+import { openDatabase } from './open-database.ts'
 import { createLogger } from './shared/logger.ts'
 import { createMetrics } from './shared/metrics.ts'
 import { UnknownKeyError } from './shared/sealing-keys.ts'
@@ -26,26 +24,16 @@ try {
 async function main(): Promise<void> {
   const config = readConfig()
   databaseUrl = config.databaseUrl
-  const embedded = config.databaseUrl
-    ? undefined
-    : await startEmbeddedPostgres({ dataDir: config.dataDir, log: message => console.error(message) })
   const logger = createLogger({ level: config.logLevel, format: config.logFormat })
   const metrics = createMetrics()
-  const { lockTimeoutMs } = config
-  const url = config.databaseUrl ?? embedded?.url ?? ''
-  const client = createDatabaseClient({ url, poolSize: 2, lockTimeoutMs, logger, metrics })
-  try {
-    if (!config.encryptionKeys) await addKeptKey(config.dataDir)
-    const keys = await loadSealingKeys(config)
-    const transaction = createRunTransaction(client, { logger, metrics })
-    const { resealed, left } = await rotateKey({ db: client, transaction, keys })
-    console.log(`${resealed} accounts are sealed with the key ${keys.keyId} now.`)
-    if (left > 0)
-      console.log(`${left} were sealed with an older one meanwhile: restart the gateways and run this again.`)
-  } finally {
-    await client.close()
-    await embedded?.stop()
-  }
+  await using database = await openDatabase(config, { poolSize: 2, logger, metrics })
+  const { db, transaction } = database
+  if (!config.encryptionKeys) await addKeptKey(config.dataDir)
+  const keys = await loadSealingKeys(config)
+  const { resealed, left } = await rotateKey({ db, transaction, keys })
+  console.log(`${resealed} accounts are sealed with the key ${keys.keyId} now.`)
+  if (left > 0)
+    console.log(`${left} were sealed with an older one meanwhile: restart the gateways and run this again.`)
 }
 
 function unknownKey(error: UnknownKeyError): string {
