@@ -15,7 +15,7 @@ import { PersistedOperations } from './http/operation/persisted-operations.ts'
 import { RateLimits } from './http/operation/rate-limits.ts'
 import { readRegisteredDocuments } from './http/operation/registered-documents.ts'
 import { tracedSchema } from './http/operation/traced-schema.ts'
-import { createDevelopmentToken, createVerifyToken } from './http/token.ts'
+import { createDevelopmentToken, createVerifyToken, rememberVerified } from './http/token.ts'
 import type { Generator } from './providers/generator.ts'
 import { schema } from './schema/schema.ts'
 import { type Clock, systemClock } from './shared/clock.ts'
@@ -115,7 +115,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const runOperation = createRunOperation({
       schema: tracing ? tracedSchema(schema, tracing) : schema,
       services,
-      verifyToken: createVerifyToken(tokens),
+      verifyToken: rememberVerified(createVerifyToken(tokens)),
       limits: config.operationLimits,
       timeoutMs: config.operationTimeoutMs,
       persisted: new PersistedOperations({

@@ -10,6 +10,7 @@ import { compressAnswer } from './compress-answer.ts'
 import type { GraphqlServer } from './graphql-server.ts'
 import type { HealthReport, Phase } from './health.ts'
 import type { RunOperation } from './operation/operations.ts'
+import { plainPost, type ServeGraphql } from './plain-post.ts'
 import { Readiness } from './readiness.ts'
 import { Retirement } from './retirement.ts'
 import { setSecurityHeaders } from './security-headers.ts'
@@ -57,7 +58,7 @@ export class ListenError extends Error {
 /** Listens at once, so that a probe learns that the gateway is starting; GraphQL is served when it can be. @throws ListenError */
 export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   const { tracing } = options
-  let graphql: GraphqlServer | undefined
+  let graphql: ServeGraphql | undefined
   let hasAll = async () => false
   let sockets: { close(): Promise<void> } | undefined
   let closed: Promise<void> | undefined
@@ -164,7 +165,7 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     serve(graphqlServer, runOperation, ready) {
-      graphql = graphqlServer
+      graphql = plainPost(graphqlServer, runOperation)
       hasAll = ready
       sockets = serveWebSockets(server, {
         runOperation,

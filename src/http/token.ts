@@ -1,4 +1,5 @@
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify, SignJWT } from 'jose'
+import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import { OWN_ISSUER } from '../database/users.ts'
 import type { SignAccessToken } from '../domain/sign-in/parts.ts'
@@ -119,6 +120,32 @@ export function createVerifyToken(options: TokenOptions): VerifyToken {
       // Without it the token has been refused above.
       expiresAt: new Date(Math.min((payload.exp ?? 0) * 1000, LAST_INSTANT_MS)),
     }
+  }
+}
+
+/** The signature of a token that comes with every request is checked again so often: a key that is withdrawn counts no longer. */
+const REMEMBERED_MS = 60_000
+const MAX_REMEMBERED = 20_000
+/** Of all of them; one has some hundreds. */
+const MAX_CHARACTERS = 16_000_000
+
+/**
+ * Verifies a token that comes again without looking at its signature each time, for a minute and no longer than it is valid.
+ * One that is refused is looked at each time. Says nothing of its session, which the database knows.
+ */
+export function rememberVerified(verify: VerifyToken, nowMs: () => number = Date.now): VerifyToken {
+  const known = new LRUCache<string, { verified: VerifiedToken; untilMs: number }>({
+    max: MAX_REMEMBERED,
+    maxSize: MAX_CHARACTERS,
+    sizeCalculation: (_, token) => token.length,
+  })
+  return async token => {
+    const remembered = known.get(token)
+    if (remembered && nowMs() < remembered.untilMs) return remembered.verified
+    const verified = await verify(token)
+    const untilMs = Math.min(nowMs() + REMEMBERED_MS, verified.expiresAt.getTime())
+    known.set(token, { verified, untilMs })
+    return verified
   }
 }
 

@@ -19,6 +19,8 @@ import { checkTokens } from './token-limits.ts'
 
 /** One operation of a document that may be executed, and what is known of it once and for all. */
 export interface KnownOperation {
+  /** Another one for each operation that has been examined: who compares by it needs no text. */
+  readonly id: number
   readonly document: DocumentNode
   readonly node: OperationDefinitionNode
   readonly name: string | undefined
@@ -128,6 +130,8 @@ export function withoutSuggestion(message: string): string {
   return message.replace(/ Did you mean .*\?$/, '')
 }
 
+let examined = 0
+
 export class KnownDocument {
   readonly #operations: readonly KnownOperation[]
 
@@ -138,6 +142,7 @@ export class KnownDocument {
       const generations = countGenerations(schema, node, fields)
       return [
         {
+          id: ++examined,
           document,
           node,
           name: node.name?.value,

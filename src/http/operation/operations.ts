@@ -1,10 +1,11 @@
-import { type ExecutionResult, execute, type GraphQLSchema, subscribe } from 'graphql'
+import { type ExecutionResult, type GraphQLSchema, subscribe } from 'graphql'
 import type { Context, Services } from '../../schema/context.ts'
 import { OperationScope, runInOperation } from '../../shared/operation-scope.ts'
 import { inSpan } from '../../shared/tracing.ts'
 import { maskError } from '../mask-error.ts'
 import type { VerifyToken } from '../token.ts'
 import { identify, verifyAuthorization } from './authenticate.ts'
+import { CompiledQueries } from './compiled-query.ts'
 import { Documents, type KnownOperation, withoutSuggestion } from './documents.ts'
 import { followEvents } from './follow-events.ts'
 import { readParams } from './operation-params.ts'
@@ -62,6 +63,7 @@ export function createRunOperation(options: OperationOptions): RunOperation {
   const { schema, services, verifyToken, limits, timeoutMs, persisted, rateLimits, introspection } = options
   const { logger, metrics, tracing } = services
   const documents = new Documents({ schema, introspection, ...limits })
+  const compiled = new CompiledQueries(schema)
 
   return async (sent, facts) => {
     let admitted = false
@@ -132,7 +134,7 @@ export function createRunOperation(options: OperationOptions): RunOperation {
       metrics.graphqlRequests.inc({ operation: label, outcome })
       metrics.graphqlSeconds.observe({ operation: label }, (performance.now() - startedAtMs) / 1000)
     }
-    const run = () => execute(argsOf(operation, variables, context))
+    const run = () => compiled.execute(operation, argsOf(operation, variables, context))
     try {
       // What a mutation has begun it finishes: a client that leaves must not undo what it has asked for.
       const executed = inSpan(tracing, label, spanOf(operation), async () =>
