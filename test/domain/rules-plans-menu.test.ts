@@ -191,13 +191,13 @@ describe('a menu', () => {
 
   it('repeats where it must as evenly as can be, never on one day, and says so', async () => {
     const preferences = { dietType: 'vegan', appliances: ['microwave'] }
-    const draft = await makePlan(planInput('MENU', preferences, { days: 10 }))
+    const draft = await makePlan(planInput('MENU', preferences, { days: 11 }))
     const { mainDishes, repeatedMainDishes } = menuRecord(draft)
-    expect(new Set(mainDishes).size).toBe(10)
-    expect(repeatedMainDishes.length).toBe(10)
+    expect(new Set(mainDishes).size).toBe(11)
+    expect(repeatedMainDishes.length).toBe(11)
     expect(mainDishes.every(title => mainDishes.filter(one => one === title).length === 2)).toBe(true)
-    for (let day = 0; day < 10; day++) expect(mainDishes[2 * day]).not.toBe(mainDishes[2 * day + 1])
-    expect(draft.summary).toContain('Only 10 main dishes fit for 20 meals, so 10 of them come more than once')
+    for (let day = 0; day < 11; day++) expect(mainDishes[2 * day]).not.toBe(mainDishes[2 * day + 1])
+    expect(draft.summary).toContain('Only 11 main dishes fit for 22 meals, so 11 of them come more than once')
     const repeated = draft.notes.filter(({ kind }) => kind === 'REPEATED_DISH')
     expect(repeated.map(({ dish }) => dish).toSorted()).toEqual(repeatedMainDishes.toSorted())
     for (const { day, dish } of repeated)

@@ -22,7 +22,7 @@ export const veganAllergyMains: readonly RecipeData[] = [
     types: ['tacos', 'quick'],
     needs: ['stove'],
     minutes: 20,
-    complexity: 15,
+    complexity: 20,
     ingredients:
       '150 tinned black beans, 160 sweet potato, 75 corn tortilla, 70 avocado, 60 tomato, 10 lime juice, 8 coriander',
     method:
@@ -35,7 +35,7 @@ export const veganAllergyMains: readonly RecipeData[] = [
     types: ['soup', 'one-pot'],
     needs: ['simmer'],
     minutes: 35,
-    complexity: 15,
+    complexity: 20,
     ingredients:
       '90 red lentils, 100 coconut milk, 100 kale, 80 carrot, 60 onion, 8 rapeseed oil, 8 ginger, 3 ground turmeric',
     method:
@@ -61,7 +61,7 @@ export const veganAllergyMains: readonly RecipeData[] = [
     types: ['salad', 'mediterranean'],
     needs: ['stove'],
     minutes: 30,
-    complexity: 10,
+    complexity: 20,
     ingredients:
       '230 potato, 150 green beans, 140 tinned chickpeas, 40 black olives, 18 olive oil, 15 lemon juice, 6 parsley',
     method:
