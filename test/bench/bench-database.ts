@@ -11,23 +11,42 @@ export interface BenchDatabase {
   stop(): Promise<void>
 }
 
-/** A migrated PostgreSQL of the benchmark's own, gone afterwards. */
-export async function startBenchDatabase(): Promise<BenchDatabase> {
+/** A migrated PostgreSQL of the benchmark's own, gone afterwards. With pg_stat_statements, if it is to count statements. */
+export async function startBenchDatabase({ countStatements = false } = {}): Promise<BenchDatabase> {
   const dataDir = await mkdtemp(join(tmpdir(), 'tributary-bench-'))
   // As root the database runs under another account, which must get in.
   await chmod(dataDir, 0o755)
-  const server = await startEmbeddedPostgres({ dataDir, log: () => {} })
+  let server = await startEmbeddedPostgres({ dataDir, log: () => {} })
+  if (countStatements) {
+    const client = new pg.Client(server.url)
+    await client.connect()
+    await client.query(`ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'`)
+    await client.end()
+    // A library is loaded at the start.
+    await server.stop()
+    server = await startEmbeddedPostgres({ dataDir, log: () => {} })
+  }
   await migrate(server.url, () => {})
-  const pool = new pg.Pool({ connectionString: server.url, max: 4 })
-  pool.on('error', () => {})
+  const opened = useBenchDatabase(server.url)
+  if (countStatements) await opened.query('CREATE EXTENSION pg_stat_statements')
   return {
-    url: server.url,
-    query: async (text, values) => (await pool.query(text, values)).rows,
+    ...opened,
     async stop() {
-      await pool.end()
+      await opened.stop()
       await server.stop()
       await rm(dataDir, { recursive: true, force: true })
     },
+  }
+}
+
+/** One that somebody else has started, and stops. */
+export function useBenchDatabase(url: string): BenchDatabase {
+  const pool = new pg.Pool({ connectionString: url, max: 4 })
+  pool.on('error', () => {})
+  return {
+    url,
+    query: async (text, values) => (await pool.query(text, values)).rows,
+    stop: () => pool.end(),
   }
 }
 

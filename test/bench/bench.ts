@@ -15,6 +15,7 @@ const PARTS = [
   'search',
   'upsert',
   'reads',
+  'peers',
 ]
 
 const separator = process.argv.indexOf('--', 2)

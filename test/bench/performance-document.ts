@@ -1,0 +1,21 @@
+/*
+ * docs/performance.md is prose that people write, and between two marks each, what was measured: a run replaces what is
+ * between its own, and nothing else.
+ */
+type Section = 'peers' | 'growth' | 'soak'
+
+const begin = (section: Section) => `<!-- measured: ${section} -->`
+const end = (section: Section) => `<!-- end of ${section} -->`
+
+/** Of a document that is not there yet. */
+export const performanceDocument = `# Performance
+
+${(['peers', 'growth', 'soak'] as const).map(section => `${begin(section)}\n${end(section)}`).join('\n\n')}
+`
+
+/** @throws Error where the document has lost the marks of the section. */
+export function replaceSection(document: string, section: Section, text: string): string {
+  const [from, to] = [document.indexOf(begin(section)), document.indexOf(end(section))]
+  if (from < 0 || to < from) throw new Error(`docs/performance.md has no marks of ${section}`)
+  return `${document.slice(0, from)}${begin(section)}\n\n${text}\n\n${document.slice(to)}`
+}
