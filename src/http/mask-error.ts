@@ -71,8 +71,8 @@ export function maskError(
   )
 }
 
-/** Under which request an error was told of. */
-const toldOf = new WeakMap<Error, string>()
+/** Under which requests an error was told of. */
+const toldOf = new WeakMap<Error, Set<string>>()
 
 /**
  * One error may fail many fields of a request, and many requests that shared a run or a read: it is told whole once, and once more for
@@ -85,13 +85,17 @@ function logOnce(
   log: (told: Record<string, unknown>) => void,
 ): void {
   const toldUnder = toldOf.get(cause)
-  if (toldUnder === requestId) return
+  if (toldUnder?.has(requestId)) return
   const [node] = error.nodes ?? []
   const field = node?.kind === Kind.FIELD ? node.name.value : undefined
   if (toldUnder === undefined) {
-    toldOf.set(cause, requestId)
+    toldOf.set(cause, new Set([requestId]))
     log({ err: cause, requestId, field })
-  } else log({ requestId, field, sameAs: toldUnder })
+    return
+  }
+  const [sameAs] = toldUnder
+  toldUnder.add(requestId)
+  log({ requestId, field, sameAs })
 }
 
 /** The errors of a result as a transport without a status sends them: what tells Yoga the status is not the client's. */

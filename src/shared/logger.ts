@@ -70,7 +70,11 @@ export function createLogger(options: {
         const [first]: unknown[] = args
         const error = first instanceof Error ? first : (first as { err?: unknown } | null)?.err
         if (args.length === 1 && error)
-          log.call(this, { ...(first as object), err: error }, 'something failed')
+          log.call(
+            this,
+            first instanceof Error ? { err: error } : { ...(first as object), err: error },
+            'something failed',
+          )
         else log.apply(this, args)
       },
       streamWrite: (line: string) => (line.includes(`"msg":"${DEVELOPMENT_TOKEN}`) ? line : redactLine(line)),

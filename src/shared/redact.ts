@@ -6,10 +6,11 @@ const SECRETS = new RegExp(
   [
     /(?<escape>\\u[0-9a-fA-F]{4}|\\.)/,
     // redis://:password@host, postgresql://user:password@host
-    /(?<scheme>\b[a-z][a-z0-9+.-]{1,20}:\/\/)[^\s"\\/@]{0,256}@/,
+    // A password may hold an @ itself: the last one counts.
+    /(?<scheme>\b[a-z][a-z0-9+.-]{1,20}:\/\/)[^\s"\\/]{0,256}@/,
     /\beyJ[\w-]{6,}\.[\w-]+(?:\.[\w-]*)*/,
     /(?<scheme2>\b(?:[Bb]earer|[Bb]asic) +)[\w.~+/=-]{6,}/,
-    /(?<parameter>[?&][\w-]*(?:token|secret|password|key|code|signature)[\w-]*=)[^&\s"\\]+/,
+    /(?<parameter>[?&][\w-]{0,64}(?:token|secret|password|key|code|signature)[\w-]{0,64}=)[^&\s"\\]+/,
     /\bsk-[\w-]{8,}/,
     // The local part of an address has 64 characters at most.
     /[^\s"\\@<>()[\]{},;:/'`=]{1,64}@[\p{L}\p{N}-]{1,63}(?:\.[\p{L}\p{N}-]{1,63})+/u,

@@ -61,9 +61,21 @@ test.each([
   ['the recipients of a mail', { rejected: ['hunter2'], response: '550 hunter2' }],
   ['a code that is none', { code: 'hunter2 is not\nfound', status: 'the password is "hunter2"' }],
 ])('an error is logged without %s', (_what, properties) => {
-  const { text, line } = logged(log => log.warn({ err: Object.assign(new Error('it was lost'), properties) }))
-  expect(line.err.message).toBe('it was lost')
-  expect(text).not.toContain('hunter2')
+  const error = Object.assign(new Error('it was lost'), properties)
+  const ways: ((log: Logger) => void)[] = [
+    log => log.warn({ err: error }),
+    log => log.warn({ err: error }, 'it failed'),
+    log => log.warn(error),
+    log => log.warn(error, 'it failed'),
+    log => log.warn({ err: new Error('above it', { cause: error }) }),
+    log => log.warn({ err: new AggregateError([error], 'above it') }),
+    log => log.child({ err: error }).warn('it failed'),
+  ]
+  for (const way of ways) {
+    const { text, line } = logged(way)
+    expect(line.err.message).toMatch(/it was lost$/)
+    expect(text).not.toContain('hunter2')
+  }
 })
 
 test.each([
@@ -92,6 +104,7 @@ test.each([
   ['a token', `it was ${JWT}`],
   ['a header', 'Authorization: Bearer aHVudGVyMg.x-y_z'],
   ['the password of a server', 'no answer of redis://:hunter2@10.0.0.1:6379/0'],
+  ['a password of a server with an @', 'no answer of redis://:p@hunter2@10.0.0.1:6379/0'],
   ['a user and password of a server', 'no answer of postgresql://gateway:hunter2@db.example.com/x'],
   ['a secret in an address', 'GET https://api.example.com/oauth?client_secret=hunter2&code=hunter2 failed'],
   ['a key of a model provider', 'Incorrect API key provided: sk-hunter2-abcdefgh'],

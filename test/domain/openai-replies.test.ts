@@ -72,11 +72,22 @@ describe('a reply from a model', () => {
     expect(context.texts.every(part => 'Oats.'.startsWith(part))).toBe(true)
   })
 
-  test('that is empty is a failure', async () => {
-    const { server, generator } = await openAiScene()
-    server.script(call => call.answer({ content: JSON.stringify({ reply: ' ', facts: [], documents: [] }) }))
-    await expect(generator.generateReply(input, replyContext())).rejects.toMatchObject({ reason: 'empty' })
-  })
+  test.each(['', ' \n', '\0'])(
+    '%j is taken for what it is: what the gateway knows itself is said',
+    async reply => {
+      const { server, generator } = await openAiScene()
+      server.script(call => call.answer({ content: JSON.stringify({ reply, facts: [], documents: [] }) }))
+      const context = replyContext()
+      const { text, documentIds } = await generator.generateReply(
+        { ...input, content: 'Are oats slow?' },
+        context,
+      )
+      expect(text).toContain('Oats are slow.')
+      expect(documentIds).toEqual(['breakfast'])
+      expect(context.texts.at(-1)).toBe(text)
+      expect(server.calls).toHaveLength(1)
+    },
+  )
 
   test.each<[written: string, text: string | undefined]>([
     ['', undefined],
@@ -93,6 +104,43 @@ describe('a reply from a model', () => {
   ])('of %j so far is read %j', (written, text) => {
     expect(replySoFar(written)).toBe(text)
   })
+})
+
+describe('a prompt from a model', () => {
+  const asked = { topic: 'Sleep at sea', context: 'I keep watch at night.', passages: [] }
+
+  test('is what it has written', async () => {
+    const { server, generator } = await openAiScene()
+    server.script(call => call.answer({ content: JSON.stringify({ prompt: ' Ask about sleep.\n' }) }))
+    const { text, metadata } = await generator.generateInterviewPrompt(asked, runContext())
+    expect(text).toBe('Ask about sleep.')
+    expect(metadata).toMatchObject({ engine: 'openai', template: 'interview.v1' })
+  })
+
+  test.each(['', ' \n', '\0'])('%j is taken for what it is: the topic makes one', async prompt => {
+    const { server, generator } = await openAiScene()
+    server.script(call => call.answer({ content: JSON.stringify({ prompt }) }))
+    const { text, metadata } = await generator.generateInterviewPrompt(asked, runContext())
+    expect(text).toContain('Sleep at sea')
+    expect(text).toContain('> I keep watch at night.')
+    expect(metadata).toMatchObject({ engine: 'rules' })
+    expect(server.calls).toHaveLength(1)
+  })
+})
+
+test('whatever keeps to the schema is taken: prompts, replies, facts', async () => {
+  const { server, generator, repairs } = await openAiScene()
+  for (let drawn = 0; drawn < 25; drawn++) {
+    const prompt = await generator.generateInterviewPrompt(
+      { topic: 'Sleep', context: null, passages: [] },
+      runContext(),
+    )
+    expect(prompt.text.trim()).not.toBe('')
+    expect((await generator.generateReply(input, replyContext())).text.trim()).not.toBe('')
+    await generator.extractFacts({ userMessage: 'a', aiResponse: 'b', date: '2026-04-02' }, runContext())
+  }
+  expect(repairs).toEqual([])
+  expect(server.calls).toHaveLength(75)
 })
 
 describe('facts from a model', () => {

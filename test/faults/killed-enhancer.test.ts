@@ -36,6 +36,34 @@ test('a job that dies with its instance while the provider works is run again by
   expect(await scene.database.query('SELECT 1 FROM enhanced_prompts')).toHaveLength(1)
 })
 
+test('a job at work is handed back by an instance that is told to stop, before it ends, and taken by another', async () => {
+  const scene = await createScene({ settings: { SHUTDOWN_TIMEOUT_MS: '2000', LEASE_TTL_MS: '60000' } })
+  const { a, token, id } = await startOne(scene)
+  const jobs = () =>
+    scene.database.query<{ state: string; retry_count: number }>(
+      "SELECT state, retry_count FROM tributary_jobs.job WHERE name = 'interview-prompt'",
+    )
+  const first = await scene.provider.called(1)
+  expect(await jobs()).toEqual([{ state: 'active', retry_count: 0 }])
+  // Nobody else is there: what is handed back waits, and shows that it was.
+  a.terminate()
+  await a.stopped()
+  expect(a.end).toEqual({ code: 0, signal: null })
+  expect(first.gone).toBe(true)
+  expect(await jobs()).toEqual([{ state: 'retry', retry_count: 0 }])
+  const b = await scene.start('b')
+  const second = await scene.provider.called(2)
+  expect(second.request).toMatchObject({ instance: 'b', key: 'jobs' })
+  second.answer()
+  await becomes(b, token, id, 'READY')
+  await until(async () => (await jobs())[0]?.state === 'completed', {
+    what: 'the job to end',
+    deadlineMs: 20_000,
+  })
+  expect(await scene.database.query('SELECT 1 FROM enhanced_prompts')).toHaveLength(1)
+  expect(scene.provider.calls).toHaveLength(2)
+})
+
 test('an instance that dies between the prompt and the commit leaves neither, and another makes both', async () => {
   const scene = await createScene()
   const { a, token, id } = await startOne(scene)

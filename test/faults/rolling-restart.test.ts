@@ -39,9 +39,7 @@ test('three rolling restarts of three instances under load: no request fails, an
   const provider = await startFakeOpenAi()
   provider.onCall = async call => {
     await sleep(GENERATION_MS)
-    // What a model may say is its own; an empty prompt is none, and asked for again.
-    const isPrompt = call.body.response_format.json_schema.name === 'interview_prompt'
-    call.answer(isPrompt ? { content: JSON.stringify({ prompt: 'Ask about sleep.' }) } : {})
+    call.answer()
   }
   const folder = await makeTemporaryFolder()
   const ports = await Promise.all(Array.from({ length: INSTANCES }, freePort))
@@ -70,8 +68,8 @@ test('three rolling restarts of three instances under load: no request fails, an
   const load = new Load()
   // Queries.
   const reader = await tokenOf('reader')
-  for (let i = 0; i < 3; i++)
-    load.repeat('query', 20, async () => expectData(await post(url, { query: VIEWER, token: reader })))
+  for (let i = 0; i < 2; i++)
+    load.repeat('query', 40, async () => expectData(await post(url, { query: VIEWER, token: reader })))
   // Runs, each of which an instance owns while it is made, and others follow.
   for (const name of ['runner-1', 'runner-2', 'runner-3']) {
     const token = await tokenOf(name)
@@ -79,7 +77,7 @@ test('three rolling restarts of three instances under load: no request fails, an
     expectData(await post(url, { query: RECORD_DATA_POINTS, variables: { points }, token }))
     const input = { archetype: 'FOUNDATION_BUILDER', forceRefresh: true }
     for (let i = 0; i < 2; i++)
-      load.repeat('requestAnalysis', 30, async () => {
+      load.repeat('requestAnalysis', 100, async () => {
         const data = expectData(await post(url, { query: REQUEST_ANALYSIS, variables: { input }, token }))
         expect(data.requestAnalysis).toMatchObject({ __typename: 'RequestAnalysisPayload' })
       })
@@ -87,7 +85,7 @@ test('three rolling restarts of three instances under load: no request fails, an
   // Interviews, enhanced by a job of some instance.
   const asker = await tokenOf('asker')
   const asked: string[] = []
-  load.repeat('createInterview', 100, async () => {
+  load.repeat('createInterview', 250, async () => {
     const { interview } = await createInterview(url, asker, { enhancer: 'GATEWAY' })
     asked.push(interview.id)
   })
@@ -106,7 +104,7 @@ test('three rolling restarts of three instances under load: no request fails, an
   await until(() => followers.every(({ follower }) => follower.changes.length > 0), { what: 'all to follow' })
   for (const { id } of failing) {
     let turn = 0
-    load.repeat('retryInterview', 20, async () => {
+    load.repeat('retryInterview', 50, async () => {
       const messageId = `${id}-${turn++}`
       const payload = { messageId, interviewId: id, source: 'rag', status: 'error', error: 'x' }
       await redis.xadd('interview:prompts', '*', 'payload', JSON.stringify(payload))
@@ -134,8 +132,9 @@ test('three rolling restarts of three instances under load: no request fails, an
   }
   await load.end()
 
-  expect(load.failures).toEqual([])
+  // What the balancer says is why.
   expect(balancer.failures).toEqual([])
+  expect(load.failures).toEqual([])
   // Each follower has what is stored, in that order.
   const stored = await database.query<{ id: string; version: number; status: string }>(
     `SELECT interview_id AS id, version, status FROM interview_status_changes

@@ -20,6 +20,8 @@ export interface Balancer {
 export async function startBalancer(instances: readonly string[]): Promise<Balancer> {
   const agent = new Agent({ keepAlive: true })
   const ready = new Set<string>()
+  /** When each was last heard of: for what a failure says. */
+  const heardAtMs = new Map<string, number>()
   const failures: string[] = []
   const sockets = new Set<Socket>()
   let turn = 0
@@ -32,6 +34,7 @@ export async function startBalancer(instances: readonly string[]): Promise<Balan
       () => null,
     )
     await response?.body?.cancel()
+    heardAtMs.set(url, performance.now())
     if (response?.status === 200) ready.add(url)
     else ready.delete(url)
   }
@@ -67,8 +70,13 @@ export async function startBalancer(instances: readonly string[]): Promise<Balan
         answer.once('error', error => outgoing.destroy(error))
       },
     )
+    const askedAtMs = performance.now()
     asked.once('error', error => {
-      if (!outgoing.destroyed) fail(String(error))
+      if (outgoing.destroyed) return
+      const ms = (since: number) => Math.round(performance.now() - since)
+      fail(
+        `${error}, ${ms(askedAtMs)} ms after it was asked, on ${asked.reusedSocket ? 'a kept' : 'a new'} connection, ${ready.has(target) ? '' : 'not '}ready as of ${ms(heardAtMs.get(target) ?? 0)} ms ago`,
+      )
     })
     outgoing.once('close', () => asked.destroy())
     incoming.pipe(asked)

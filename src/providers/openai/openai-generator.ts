@@ -8,6 +8,8 @@ import type { InterviewPromptDraft, InterviewPromptInput } from '../interview-pr
 import type { ExchangeInput, FactDraft } from '../memory.ts'
 import type { PlanDraft, PlanInput, PlanKind } from '../plan.ts'
 import type { ReplyContext, ReplyDraft, ReplyInput } from '../reply.ts'
+import { generateInterviewPrompt } from '../rules/interview-prompt.ts'
+import { createRulesReplies } from '../rules/replies/reply-by-extraction.ts'
 import { analysisDraft, analysisQuestion, loadAnalysisPrompt } from './analysis-question.ts'
 import { afterThought, storable } from './answer-text.ts'
 import { askModel, type Question, type Reply } from './ask-model.ts'
@@ -25,7 +27,6 @@ import {
 } from './plan-question.ts'
 import { findNumericConflicts } from './preference-conflicts.ts'
 import { loadMessage } from './prompt-template.ts'
-import { ProviderFailure } from './provider-failure.ts'
 import type { AnswerLimits } from './read-answer.ts'
 import { loadReplyPrompt, replyDraft, replyQuestion, replySoFar } from './reply-question.ts'
 
@@ -71,6 +72,11 @@ const LIMITS: AnswerLimits = {
 const POLICY = { tries: 3, baseMs: 500, maxMs: 8000, longestRetryAfterMs: 30_000 }
 /** More failures in a row than one run makes alone, so that one unlucky run closes nothing. */
 const BREAKER = { openAfter: 5, openForMs: 30_000 }
+/**
+ * Whoever has nothing to say in a text that may be any text has kept to the schema, whose strict mode knows no least length and not
+ * everywhere a pattern: the answer is paid for and taken, and what the text is for is made of what the gateway has itself.
+ */
+const byRules = { generateInterviewPrompt, ...createRulesReplies() }
 /** The answer, and its correction. */
 const MOST_EXCHANGES = 2
 
@@ -202,9 +208,8 @@ export function createOpenAiGenerator(options: OpenAiGeneratorOptions): Generato
     ): Promise<InterviewPromptDraft> {
       const reply = await ask('INTERVIEW_PROMPT', interviewQuestion(prompts.interview, input), context)
       const draft = interviewPromptDraft(reply.answer, provenance(prompts.interview.name, reply))
-      if (draft.text === '') throw new ProviderFailure('empty')
       context.reportProgress(1)
-      return draft
+      return draft.text === '' ? byRules.generateInterviewPrompt(input, context) : draft
     },
 
     async generateReply(input: ReplyInput, context: ReplyContext): Promise<ReplyDraft> {
@@ -214,8 +219,7 @@ export function createOpenAiGenerator(options: OpenAiGeneratorOptions): Generato
         if (text !== undefined) context.reportText(storable(text))
       })
       const draft = replyDraft(reply.answer, input)
-      if (draft.text.trim() === '') throw new ProviderFailure('empty')
-      return draft
+      return draft.text.trim() === '' ? byRules.generateReply(input, context) : draft
     },
 
     async extractFacts(input: ExchangeInput, context: GenerationContext): Promise<FactDraft[]> {
