@@ -48,11 +48,14 @@ export function requestBounds(timeoutMs: number) {
     requestTimeout: timeoutMs,
     headersTimeout: Math.min(timeoutMs, HEADERS_TIMEOUT_MS),
     connectionsCheckingInterval: Math.min(timeoutMs / LOOKS, HEADERS_TIMEOUT_MS / LOOKS),
-    /** Longer than a balancer keeps its own, so that it is not the one to be surprised. */
     keepAliveTimeout: KEEP_ALIVE_MS,
   }
 }
 
 const MAX_HEADER_BYTES = 16 * 1024
 const HEADERS_TIMEOUT_MS = 10_000
-const KEEP_ALIVE_MS = 65_000
+/**
+ * Longer than proxies keep a connection on which nothing happens, of which 60, 90 and 120 s are usual: one that sends on it at the
+ * moment it is closed here would have its request lost.
+ */
+const KEEP_ALIVE_MS = 130_000

@@ -8,7 +8,13 @@ function scene() {
   const ask = (address: string, ...answers: boolean[]) => {
     for (const ready of answers) readiness.answered(address, ready)
   }
-  return { readiness, ask, pass: (ms: number) => void (nowMs += ms) }
+  return {
+    readiness,
+    ask,
+    pass: (ms: number) => {
+      nowMs += ms
+    },
+  }
 }
 
 test('nobody is waited for where nobody asks, or asked once, as whoever waits for a start', () => {
