@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../shared/logger.ts'
@@ -7,6 +7,7 @@ import { runInRequest } from '../shared/request-scope.ts'
 import type { Span, Tracing } from '../shared/tracing.ts'
 import { clientAddress } from './client-address.ts'
 import { compressAnswer } from './compress-answer.ts'
+import { Connections } from './connections.ts'
 import type { GraphqlServer } from './graphql-server.ts'
 import type { HealthReport, Phase } from './health.ts'
 import type { RunOperation } from './operation/operations.ts'
@@ -73,6 +74,7 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
     })
   })
   server.maxConnections = options.maxConnections
+  const connections = new Connections(server)
   await new Promise<void>((resolve, reject) => {
     const refuse = (error: Error) => reject(explainListen(error, options))
     server.once('error', refuse)
@@ -194,10 +196,12 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
     },
     close(deadlineMs) {
       closed ??= (async () => {
-        await sockets?.close()
+        // One whose client does not answer the goodbye is cut off with all the others.
+        const goodbyes = sockets?.close()
         // Cut off rather than completed: a client that sees its stream break opens it again, on another instance.
         for (const stream of streams) stream.destroy()
-        await closeServer(server, deadlineMs)
+        await connections.close(deadlineMs)
+        await goodbyes
       })()
       return closed
     },
@@ -228,20 +232,6 @@ const SWEEP_MS = 50
 const UNAWARE_MS = 5000
 /** Told, a balancer sends nothing more than what it has just decided upon, which on a busy machine takes a while to arrive. */
 const QUIET_MS = 1000
-
-function closeServer(server: Server, deadlineMs: number): Promise<void> {
-  return new Promise(resolve => {
-    const cutOff = setTimeout(() => server.closeAllConnections(), deadlineMs)
-    // A connection whose last answer goes out after this would be kept for its client's next request.
-    const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS)
-    server.close(() => {
-      clearTimeout(cutOff)
-      clearInterval(sweep)
-      resolve()
-    })
-    server.closeIdleConnections()
-  })
-}
 
 /** Beyond it whoever asks has their answer: probes wait for seconds at most. */
 const REPORT_TIMEOUT_MS = 4000
