@@ -53,7 +53,9 @@ class BrokenGeneratorError extends Error {}
 /** A run that is taken to do its owners harm. */
 class DeadlyRunError extends GenerationError {}
 
-class ShuttingDownError extends DatabaseAwayError {}
+class ShuttingDownError extends DatabaseAwayError {
+  override readonly name = 'ShuttingDownError'
+}
 
 /** A lease that is held already, for a flight that continues its run. */
 export interface TakenOver {

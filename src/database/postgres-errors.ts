@@ -77,7 +77,7 @@ export function isRetryableTransactionError(error: unknown): boolean {
 
 /** The database has been away for longer than anybody should wait. */
 export class DatabaseAwayError extends Error {
-  override readonly name = 'DatabaseAwayError'
+  override readonly name: string = 'DatabaseAwayError'
 }
 
 /** The server is away, is shutting down, or has no connection left: a later try may succeed. */

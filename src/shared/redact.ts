@@ -89,7 +89,9 @@ function messageOf(error: Error): string {
   // A data exception quotes the value that does not fit: invalid input syntax for type uuid: "…".
   const { code } = error as NodeJS.ErrnoException
   const isOfData = typeof code === 'string' && /^22[0-9A-Z]{3}$/.test(code)
-  return redactMessage(isOfData ? error.message.replace(/".*"/gs, '"…"') : error.message)
+  const redacted = redactMessage(isOfData ? error.message.replace(/".*"/gs, '"…"') : error.message)
+  // Prisma's begin with a line break and hold several: a person reads one sentence.
+  return redacted.trim().replace(/\s*\n\s*/g, ' ')
 }
 
 function stackOf(error: Error): string {

@@ -33,9 +33,23 @@ test('an error is logged with its type, codes, message, stack and causes', () =>
   )
 })
 
+test('a message of several lines, as of Prisma, is one sentence', () => {
+  const error = new Error('\nInvalid `prisma.x()` invocation:\n\n\nRaw query failed.\n')
+  expect(logged(log => log.error({ err: error }, 'x')).line.err.message).toBe(
+    'Invalid `prisma.x()` invocation: Raw query failed.',
+  )
+})
+
 test('of errors that came together each is told', () => {
   const { line } = logged(log =>
     log.error({ err: new AggregateError([new Error('one'), new Error('two')], 'both') }),
+  )
+  expect(line.err.message).toBe('both: one: two')
+})
+
+test('of an error beside another each is told', () => {
+  const { line } = logged(log =>
+    log.error({ err: new SuppressedError(new Error('one'), new Error('two'), 'both') }),
   )
   expect(line.err.message).toBe('both: one: two')
 })

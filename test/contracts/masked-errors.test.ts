@@ -70,7 +70,7 @@ test('an error behind several wrappings is found', () => {
 test.each([
   ['a database that is away', new DatabaseAwayError('hunter2')],
   ['a driver that cannot connect', Object.assign(new Error('hunter2'), { code: 'ECONNREFUSED' })],
-  ['a lock that many wait for', new LockTimeoutError('hunter2', 5)],
+  ['a lock that many wait for', new LockTimeoutError('memory', 'hunter2', 5)],
 ])('%s is UNAVAILABLE, by when to come again, and a warning', (_what, error) => {
   const { lines, mask } = scene()
   const masked = mask(thrown(error))

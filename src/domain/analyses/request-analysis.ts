@@ -73,7 +73,7 @@ export class RequestAnalysis {
       return outcome
     } catch (error) {
       if (!isDatabaseAway(error)) throw error
-      logger.warn({ err: error }, 'an analysis was asked for while the database was away')
+      logger.warn({ err: error }, 'an analysis was asked for that cannot be had at the moment')
       return { type: 'unavailable' }
     } finally {
       stopTimer()

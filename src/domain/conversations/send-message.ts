@@ -94,7 +94,7 @@ export class SendMessage {
       return outcome
     } catch (error) {
       if (!isDatabaseAway(error)) throw error
-      logger.warn({ err: error }, 'a message came while the database was away')
+      logger.warn({ err: error }, 'a message came that cannot be answered at the moment')
       return { type: 'unavailable' }
     } finally {
       stopTimer()

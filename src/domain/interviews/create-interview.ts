@@ -58,7 +58,7 @@ export class CreateInterview {
       return await this.#answer(request)
     } catch (error) {
       if (!isDatabaseAway(error)) throw error
-      this.#options.logger.warn({ err: error }, 'an interview was asked for while the database was away')
+      this.#options.logger.warn({ err: error }, 'an interview was asked for that cannot be had at the moment')
       return { type: 'unavailable' }
     }
   }

@@ -96,7 +96,7 @@ export class GeneratePlan {
       return outcome
     } catch (error) {
       if (!isDatabaseAway(error)) throw error
-      logger.warn({ err: error }, 'a plan was asked for while the database was away')
+      logger.warn({ err: error }, 'a plan was asked for that cannot be had at the moment')
       return { type: 'unavailable' }
     } finally {
       stopTimer()
