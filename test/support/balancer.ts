@@ -4,6 +4,9 @@ import { onTestFinished } from 'vitest'
 
 /** As often as a balancer that is set up well asks. */
 const CHECK_MS = 200
+const CHECK_TIMEOUT_MS = 5000
+/** In a row. */
+const MOST_LATE = 3
 
 export interface Balancer {
   readonly url: string
@@ -29,14 +32,24 @@ export async function startBalancer(instances: readonly string[]): Promise<Balan
     const urls = instances.filter(url => ready.has(url))
     return urls[turn++ % urls.length]
   }
+  const lateBy = new Map<string, number>()
   const check = async (url: string) => {
-    const response = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(2000) }).catch(
-      () => null,
-    )
-    await response?.body?.cancel()
+    const response = await fetch(`${url}/health/ready`, {
+      signal: AbortSignal.timeout(CHECK_TIMEOUT_MS),
+    }).catch((error: Error) => error)
+    const answer =
+      response instanceof Response ? ((await response.json().catch(() => ({}))) as { phase?: string }) : {}
     heardAtMs.set(url, performance.now())
-    if (response?.status === 200) ready.add(url)
-    else ready.delete(url)
+    if (response instanceof Response && response.status === 200) {
+      lateBy.delete(url)
+      ready.add(url)
+      return
+    }
+    // One that is slow, or whose database is, is not gone for that: this machine may be busy.
+    const slow = answer.phase === 'ready' || (response instanceof Error && response.name === 'TimeoutError')
+    const late = (lateBy.get(url) ?? 0) + 1
+    lateBy.set(url, late)
+    if (!slow || late >= MOST_LATE) ready.delete(url)
   }
   const checks = instances.map(url => {
     let over = false
