@@ -2,8 +2,8 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 
 const SWEEP_MS = 50
-/** For what has begun to send a request, and not yet come to its body. */
-const SENDING_MS = 1000
+/** On a connection where nothing is under way: a request may be on its way. */
+const SILENT_MS = 1000
 
 /** What a connection has sent, and since when it has sent no more. */
 interface Sent {
@@ -45,13 +45,9 @@ export class Connections {
       for (const [socket, underWay] of this.#underWay) {
         if (underWay > 0) continue
         const known = sent.get(socket)
-        if (socket.bytesRead === 0) socket.destroy()
-        else if (known?.bytes !== socket.bytesRead)
-          sent.set(socket, { bytes: socket.bytesRead, sinceMs: nowMs })
-        else if (nowMs - known.sinceMs >= SENDING_MS) socket.destroy()
+        if (known?.bytes !== socket.bytesRead) sent.set(socket, { bytes: socket.bytesRead, sinceMs: nowMs })
+        else if (nowMs - known.sinceMs >= SILENT_MS) socket.destroy()
       }
-      // Those upon which something was answered, and nothing has come since.
-      this.#server.closeIdleConnections()
     }
     return new Promise(resolve => {
       const cutOff = setTimeout(() => {

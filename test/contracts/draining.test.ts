@@ -121,7 +121,7 @@ test('a balancer that never asks again is waited for, for five seconds at most',
   const drained = drain()
   await drained.ended
   expect(drained.ms).toBeGreaterThan(4900)
-  expect(drained.ms).toBeLessThan(15_000)
+  expect(drained.ms).toBeLessThan(9500)
 })
 
 test('and for half of the time there is', async () => {
@@ -175,6 +175,33 @@ test('runs that nobody waits for here are waited for', async () => {
   expect(drained.over).toBe(false)
   busy = false
   await drained.ended
+})
+
+test('subscribers are gone once it is drained', async () => {
+  const { ask, drain } = await scene()
+  let ended = 0
+  const streams = Array.from({ length: 30 }, () =>
+    ask('/graphql?stream-to-be-retired').then(() => {
+      ended++
+    }),
+  )
+  await ask('/graphql')
+  await drain().ended
+  await ask('/graphql')
+  expect(ended).toBe(30)
+  await Promise.all(streams)
+})
+
+test('closing waits for what is under way, and answers it', async () => {
+  const { http, gate, ask } = await scene()
+  const slow = ask('/graphql?slow')
+  await until(() => gate.arrivals === 1, { what: 'it to be under way' })
+  const closed = http.close(20_000)
+  // Longer than a connection may be silent.
+  await new Promise(resolve => setTimeout(resolve, 1500))
+  gate.open()
+  expect(await slow).toMatchObject({ status: 200, body: 'served' })
+  await closed
 })
 
 test('what does not end is waited for no longer than was said, and then cut off', async () => {

@@ -66,6 +66,16 @@ test.each([
     'the values in a detail',
     { code: '23505', detail: 'Key (email)=(hunter2) already exists.', where: 'hunter2' },
   ],
+  [
+    'what PostgreSQL was told and says of it',
+    {
+      detail: 'hunter2',
+      hint: 'hunter2',
+      query: 'hunter2',
+      internalQuery: 'hunter2',
+      parameters: ['hunter2'],
+    },
+  ],
   ['the request of a client library', { config: { headers: { Authorization: 'hunter2' }, data: 'hunter2' } }],
   [
     'the answer of a client library',
@@ -98,6 +108,11 @@ test.each([
     Object.assign(new Error('invalid input syntax for type uuid: "hunter2"'), { code: '22P02' }),
   ],
   [
+    'PostgreSQL, of a number',
+    Object.assign(new Error('value "hunter2" is out of range for type integer'), { code: '22003' }),
+  ],
+  ['PostgreSQL, of an enum, without a code', new Error('invalid input value for enum "Kind": "hunter2"')],
+  [
     'PostgreSQL through Prisma',
     new Error('Raw query failed. Code: `23505`. Message: `Key (email)=(hunter2) already exists.`'),
   ],
@@ -118,6 +133,7 @@ test.each([
   ['a token', `it was ${JWT}`],
   ['a header', 'Authorization: Bearer aHVudGVyMg.x-y_z'],
   ['the password of a server', 'no answer of redis://:hunter2@10.0.0.1:6379/0'],
+  ['a password of a server next door', 'no answer of redis://:hunter2@redis:6379/0'],
   ['a password of a server with an @', 'no answer of redis://:p@hunter2@10.0.0.1:6379/0'],
   ['a user and password of a server', 'no answer of postgresql://gateway:hunter2@db.example.com/x'],
   ['a secret in an address', 'GET https://api.example.com/oauth?client_secret=hunter2&code=hunter2 failed'],
