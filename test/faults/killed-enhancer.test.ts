@@ -62,7 +62,7 @@ test('a job at work is handed back by an instance that is told to stop, before i
   })
   expect(await scene.database.query('SELECT 1 FROM enhanced_prompts')).toHaveLength(1)
   expect(scene.provider.calls).toHaveLength(2)
-})
+}, 150_000)
 
 test('an instance that dies between the prompt and the commit leaves neither, and another makes both', async () => {
   const scene = await createScene()
