@@ -15,6 +15,13 @@ const EMAIL = 'anna.secret@mail.example.com'
 const PASSWORD = 'correct horse battery staple 42'
 const NEW_PASSWORD = 'another horse, other staple 43'
 const API_KEY = 'sk-live-4b1d8e77c0ffee'
+/** An error that nobody caught, as of a library that quotes whatever it was given. */
+const TALKATIVE = `process.on('SIGUSR2', () => {
+  const { REDIS_URL, OPENAI_API_KEY, TALKS_OF } = process.env
+  const request = { parameters: ['My therapist says that I should not tell'], headers: { authorization: OPENAI_API_KEY } }
+  const message = 'no answer of ' + REDIS_URL + ' for ' + TALKS_OF + ' with ' + OPENAI_API_KEY
+  void Promise.reject(Object.assign(new Error(message), { request, detail: 'Key (email)=(' + TALKS_OF + ')' }))
+})`
 
 test('the log of a whole run holds no token, password, prompt, message or address, and says of each failure what and whose it was', async () => {
   const database = await createTestDatabase()
@@ -28,6 +35,8 @@ test('the log of a whole run holds no token, password, prompt, message or addres
   const databaseUrl = new URL(database.url)
   const gateway = await startMain({
     NODE_ENV: 'production',
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(TALKATIVE)}`,
+    TALKS_OF: EMAIL,
     LOG_LEVEL: 'trace',
     DATABASE_URL: databaseUrl.href,
     REDIS_URL: redisServer.url.replace('redis://', 'redis://default:redis-hunter2@'),
@@ -188,9 +197,9 @@ test('the log of a whole run holds no token, password, prompt, message or addres
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'tributary'`,
   )
   await Promise.all(Array.from({ length: 5 }, () => ask({ forceRefresh: true }).catch(() => {})))
-  gateway.kill('SIGTERM')
+  gateway.kill('SIGUSR2')
   await gateway.gone
-  expect(gateway.end).toEqual({ code: 0, signal: null })
+  expect(gateway.end).toEqual({ code: 1, signal: null })
 
   const { output } = gateway
   const found = [...secrets].filter(([, text]) => text && output.includes(text)).map(([what]) => what)
@@ -219,5 +228,14 @@ test('the log of a whole run holds no token, password, prompt, message or addres
     ),
   ).toBe(true)
   expect(lines.some(({ msg }) => msg === 'a prompt message does not fit')).toBe(true)
+  expect(lines.filter(({ level }) => level === 60)).toMatchObject([
+    {
+      err: {
+        message: expect.stringMatching(
+          /^no answer of redis:\/\/\[redacted\]@.* for \[redacted\] with \[redacted\]$/,
+        ),
+      },
+    },
+  ])
   expect(lines.at(-1)).toMatchObject({ level: 30, msg: 'drained' })
 }, 150_000)
