@@ -167,7 +167,7 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     serve(graphqlServer, runOperation, ready) {
-      graphql = plainPost(graphqlServer, runOperation)
+      graphql = plainPost(graphqlServer, runOperation, options)
       hasAll = ready
       sockets = serveWebSockets(server, {
         runOperation,

@@ -21,9 +21,14 @@ const JSON_BODY = /^application\/json(?:\s*;\s*charset=utf-8)?$/i
  * decided. Whatever is out of the ordinary, as a page of another origin, a broken body or a stream, takes the full transport,
  * which is given the body that has been read: so there is one answer to it.
  */
-export function plainPost(inFull: ServeGraphql, runOperation: RunOperation): ServeGraphql {
+export function plainPost(
+  inFull: ServeGraphql,
+  runOperation: RunOperation,
+  { maxBodyBytes }: { maxBodyBytes: number },
+): ServeGraphql {
+  const maxBytes = Math.min(MAX_PLAIN_BYTES, maxBodyBytes)
   return async (request, response, context) => {
-    const single = isPlain(request) ? readAccept(request.headers.accept).single : undefined
+    const single = isPlain(request, maxBytes) ? readAccept(request.headers.accept).single : undefined
     if (single === undefined || single === EVENT_STREAM) return inFull(request, response, context)
     const body = await readBody(request)
     // Its client has left in the midst of it.
@@ -50,13 +55,13 @@ export function plainPost(inFull: ServeGraphql, runOperation: RunOperation): Ser
   }
 }
 
-function isPlain({ method, url, headers }: IncomingMessage): boolean {
+function isPlain({ method, url, headers }: IncomingMessage, maxBytes: number): boolean {
   const length = Number(headers['content-length'])
   return (
     method === 'POST' &&
     url === '/graphql' &&
     length > 0 &&
-    length <= MAX_PLAIN_BYTES &&
+    length <= maxBytes &&
     headers.origin === undefined &&
     headers['transfer-encoding'] === undefined &&
     headers['content-encoding'] === undefined &&

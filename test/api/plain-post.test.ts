@@ -234,6 +234,7 @@ describe('the plain way', () => {
         response.end('full')
       },
       (params, { signal }) => answer(params, signal) as never,
+      { maxBodyBytes: 1024 * 1024 },
     )
     const server = createServer((request, response) =>
       serveGraphql(request, response, { requestId: 'r', authorization: undefined, client: 'c' }),
