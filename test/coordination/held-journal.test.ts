@@ -102,6 +102,20 @@ describe('what is held', () => {
     }
   })
 
+  test('by several processes is given the oldest first', async () => {
+    for (const [id, year] of [
+      ['second', 2021],
+      ['third', 2022],
+      ['first', 2020],
+    ] as const) {
+      const before = (await readdir(folder).catch(() => [])) as string[]
+      await open(folder).append([entry(id)])
+      for (const name of await files())
+        if (!before.includes(name)) await utimes(join(folder, name), new Date(year, 1), new Date(year, 1))
+    }
+    expect(idsOf(await open(folder).adopt(0))).toEqual(['first', 'second', 'third'])
+  })
+
   test('that cannot be read stays, is told of, and keeps nobody from the rest', async () => {
     await open(folder).append([entry('1')])
     await mkdir(join(folder, 'broken.held'))

@@ -194,6 +194,54 @@ test('on several instances it is one order for all, whoever saves it', async () 
   expect(a.messages).toBe(0)
 })
 
+test.each([false, true])(
+  'nothing goes past what failed before it, however much there is of its session (Redis: %s)',
+  async withRedis => {
+    const a = await create('a', { withRedis })
+    await a.hold(
+      'k',
+      Array.from({ length: 201 }, (_, index) => entry(`k${index + 1}`, 0)),
+    )
+    onSave = payload => {
+      if (payload === 'k1') throw new Error('not now')
+    }
+    await a.drain()
+    expect(saved).toEqual([])
+    onSave = () => {}
+    await a.drain()
+    expect(saved).toEqual(Array.from({ length: 201 }, (_, index) => `k${index + 1}`))
+  },
+)
+
+test('what this instance alone has is not overtaken by its own next one on the stream', async () => {
+  const stream = new HeldStream(redis, 'here', BOUNDS)
+  const { add } = stream
+  stream.add = async () => {
+    throw new Error('Redis is away for a moment')
+  }
+  const [a, b] = [await create('a', { stream }), await create('b', { withRedis: true })]
+  await a.hold('k', [entry('1')])
+  stream.add = add
+  await b.hold('k', [entry('of another')])
+  await a.hold('k', [entry('2')])
+  await b.drain()
+  expect(saved).toEqual(['of another'])
+  await a.drain()
+  expect(saved).toEqual(['of another', '1', '2'])
+})
+
+test('the bound on the stream is for all instances together', async () => {
+  const [a, b] = [await create('a', { withRedis: true }), await create('b', { withRedis: true })]
+  expect(await a.hold('k', [entry('1', 6)])).toBe('held')
+  expect(await b.hold('l', [entry('2', 6)])).toBe('full')
+  expect(await b.hold('l', [entry('3', 4)])).toBe('held')
+  const half = 'x'.repeat(BOUNDS.bytes / 2)
+  await a.drain()
+  await b.drain()
+  expect(await a.hold('k', [entry(half)])).toBe('held')
+  expect(await b.hold('l', [entry(`${half}x`)])).toBe('full')
+})
+
 test('what an instance holds goes not onto a stream that has lost what came before it', async () => {
   const [a, b] = [await create('a', { withRedis: true }), await create('b', { withRedis: true })]
   await a.hold('k', [entry('1')])

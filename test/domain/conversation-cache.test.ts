@@ -112,3 +112,10 @@ test('the cache in Redis expires, both of its keys together', async () => {
     for (const key of ['version', 'messages'])
       expect(await redis.ttl(`tributary:conversation:{${id}}:${key}`)).toBeGreaterThan(3500)
 })
+
+test('messages in Redis whose version was evicted are not taken for those of the next one', async () => {
+  const cache = new RedisConversationCache(redis)
+  await redis.rpush('tributary:conversation:{v}:messages', JSON.stringify(message(7)))
+  await cache.append('v', { before: 0, after: 1 }, [message(1)])
+  expect(await cache.read('v')).toEqual({ version: 1, messages: [message(1)] })
+})
