@@ -1,10 +1,11 @@
+import type { EmailTokenPurpose } from '../database/email-tokens.ts'
 import type { UserRow } from '../database/users.ts'
 import { register } from '../domain/sign-in/register.ts'
-import { requestPasswordReset } from '../domain/sign-in/request-password-reset.ts'
+import { requestMail } from '../domain/sign-in/request-mail.ts'
 import { resetPassword } from '../domain/sign-in/reset-password.ts'
 import { verifyEmail } from '../domain/sign-in/verify-email.ts'
 import { builder } from './builder.ts'
-import { rateLimited, requireSignIn } from './context.ts'
+import { type Context, rateLimited, requireSignIn } from './context.ts'
 import {
   EmailTakenError,
   emailTaken,
@@ -43,15 +44,18 @@ const ResetPasswordInput = builder.inputType('ResetPasswordInput', {
   fields: t => ({ token: t.string(), newPassword: t.string() }),
 })
 
-const RequestPasswordResetPayload = builder
-  .objectRef<{ accepted: boolean }>('RequestPasswordResetPayload')
-  .implement({
-    fields: t => ({
-      accepted: t.exposeBoolean('accepted', {
-        description: 'Always true, so that nobody can learn which addresses are registered.',
-      }),
-    }),
+const acceptedPayload = (typename: string, description: string) =>
+  builder.objectRef<{ accepted: boolean }>(typename).implement({
+    fields: t => ({ accepted: t.exposeBoolean('accepted', { description }) }),
   })
+const RequestPasswordResetPayload = acceptedPayload(
+  'RequestPasswordResetPayload',
+  'Always true, so that nobody can learn which addresses are registered.',
+)
+const RequestEmailVerificationPayload = acceptedPayload(
+  'RequestEmailVerificationPayload',
+  'Always true, so that nobody can learn which addresses are registered, or verified.',
+)
 
 /** Expired, used, cut short, for something else: whoever guesses learns nothing from the difference. */
 const MAIL_TOKEN_REJECTED = 'This token does not work, or no longer: ask for a new mail.'
@@ -88,17 +92,33 @@ builder.mutationField('verifyEmail', t =>
   }),
 )
 
+builder.mutationField('requestEmailVerification', t =>
+  t.field({
+    type: RequestEmailVerificationPayload,
+    description:
+      'Another mail with a token for `verifyEmail`, where the address is registered and not verified.',
+    args: { email: t.arg.string() },
+    resolve: (_root, { email }, context) => accept(context, 'VERIFY_EMAIL', email),
+  }),
+)
+
 builder.mutationField('requestPasswordReset', t =>
   t.field({
     type: RequestPasswordResetPayload,
     args: { email: t.arg.string() },
-    resolve: async (_root, { email }, context) => {
-      const outcome = await requestPasswordReset(requireSignIn(context), { email, client: context.client })
-      if (outcome.type === 'rate-limited') throw rateLimited(outcome.retryAfterMs)
-      return { accepted: true }
-    },
+    resolve: (_root, { email }, context) => accept(context, 'RESET_PASSWORD', email),
   }),
 )
+
+async function accept(
+  context: Context,
+  purpose: EmailTokenPurpose,
+  email: string,
+): Promise<{ accepted: boolean }> {
+  const outcome = await requestMail(requireSignIn(context), purpose, { email, client: context.client })
+  if (outcome.type === 'rate-limited') throw rateLimited(outcome.retryAfterMs)
+  return { accepted: true }
+}
 
 builder.mutationField('resetPassword', t =>
   t.field({

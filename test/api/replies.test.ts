@@ -2,6 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createDatabaseClient } from '../../src/database/client.ts'
 import { completeIngestion, lockCollection, upsertDocuments } from '../../src/database/collections.ts'
 import { clearEndedLeases } from '../../src/database/ended-leases.ts'
+import type { MessageRow } from '../../src/database/messages.ts'
+import { type ReplyRunOptions, ReplyRuns } from '../../src/domain/conversations/reply-run.ts'
 import { GenerationError } from '../../src/providers/generator.ts'
 import { createRulesGenerator } from '../../src/providers/rules/rules-generator.ts'
 import { createLogger } from '../../src/shared/logger.ts'
@@ -356,6 +358,40 @@ describe('a reply', () => {
     })
     expect((await readMemory(at(0), token)).facts.map(({ content }) => content)).toEqual(['Name: Mara'])
   })
+})
+
+test('a reply is in the cache as it is stored, and found by a run that comes after the one that made it', async () => {
+  const token = await tokenOf('quinn')
+  const answer = await send(at(0), token, { sessionId: 'q', content: 'hello' })
+  // What only the cache says shows where it is read from.
+  await database.query("UPDATE messages SET content = 'changed' WHERE role = 'ASSISTANT'")
+  expect((await readAll(at(0), token, 'q')).map(({ content }) => content)).toEqual([
+    'hello',
+    'reply 1 to hello',
+  ])
+  const client = createDatabaseClient({
+    url: database.url,
+    poolSize: 1,
+    lockTimeoutMs: 5000,
+    logger: createLogger({ level: 'silent', format: 'json' }),
+    metrics: createMetrics(),
+  })
+  const [message] = await database.query<MessageRow>(
+    `SELECT m.id, c.user_id AS "userId", conversation_id AS "conversationId", seq, role, content, m.created_at AS "createdAt"
+     FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE role = 'USER'`,
+  )
+  if (!message) throw new Error('no message')
+  const runs = new ReplyRuns({ db: client } as unknown as ReplyRunOptions)
+  const run = (await database.query<{ id: string }>('SELECT id FROM generations'))[0]?.id
+  expect(
+    await runs.describe({ message, collection: null, claim: null }, async () => {}).findAgain(),
+  ).toMatchObject({
+    resultId: Buffer.from(answer.reply.id, 'base64url').toString().split(':')[1],
+    runId: run,
+  })
+  const unanswered = { message: { ...message, id: run ?? '' }, collection: null, claim: null }
+  expect(await runs.describe(unanswered, async () => {}).findAgain()).toBeUndefined()
+  await client.close()
 })
 
 describe('what an exchange teaches', () => {

@@ -160,19 +160,47 @@ describe('attempts to log in', () => {
   })
 })
 
-test('an address gets five mails an hour, and whoever asks for more is told nothing of it', async () => {
+test.each([
+  ['register', 300, { input: { email: 'ben@example.com', password: PASSWORD } }],
+  ['requestPasswordReset', 100, { email: 'ben@example.com' }],
+  ['requestEmailVerification', 100, { email: 'ben@example.com' }],
+] as const)(
+  'of one client, %s is answered %i times an hour, whoever it is for',
+  async (field, limit, variables) => {
+    const [url = ''] = await start(1)
+    const ask = async (from: string) => {
+      const { errors } = await signInAnswer(url, field, variables, { headers: { 'x-forwarded-for': from } })
+      return errors?.[0]?.extensions.code ?? 'answered'
+    }
+    expect(await ask('203.0.113.7')).toBe('answered')
+    await database.query("UPDATE attempt_windows SET count = $1 WHERE key LIKE '% client %'", [limit - 1])
+    expect(await ask('203.0.113.7')).toBe('answered')
+    expect(await ask('203.0.113.7')).toBe('RATE_LIMITED')
+    expect(await ask('203.0.113.8')).toBe('answered')
+  },
+)
+
+test('an address gets five mails of a kind an hour, and whoever asks for more is told nothing of it', async () => {
   const urls = await start(2)
   await register(urls[0] ?? '', 'anna@example.com')
   const answers = await Promise.all(
-    Array.from({ length: 20 }, (_, n) =>
-      signIn(urls[n % 2] ?? '', 'requestPasswordReset', { email: 'anna@example.com' }),
+    Array.from({ length: 40 }, (_, n) =>
+      signIn(urls[n % 2] ?? '', n < 20 ? 'requestPasswordReset' : 'requestEmailVerification', {
+        email: 'anna@example.com',
+      }),
     ),
   )
   expect(answers).toEqual(answers.map(() => ({ accepted: true })))
-  await mailedToken(dataDir, 'anna@example.com', 6)
-  const jobs = await database.query("SELECT 1 FROM tributary_jobs.job WHERE name = 'sign-in-mail'")
-  expect(jobs).toHaveLength(6)
-  expect(await readMails(dataDir, 'anna@example.com')).toHaveLength(6)
+  await mailedToken(dataDir, 'anna@example.com', 11)
+  const jobs = await database.query(
+    "SELECT data->>'purpose' AS purpose, count(*)::int AS n FROM tributary_jobs.job WHERE name = 'sign-in-mail' GROUP BY 1 ORDER BY 1",
+  )
+  // The first to verify is the one of the registration. Those who use up one kind leave the other alone.
+  expect(jobs).toEqual([
+    { purpose: 'RESET_PASSWORD', n: 5 },
+    { purpose: 'VERIFY_EMAIL', n: 6 },
+  ])
+  expect(await readMails(dataDir, 'anna@example.com')).toHaveLength(11)
 })
 
 test('mails go to the server of MAIL_URL, again when it would not take one, and nobody waits for it', async () => {
@@ -207,6 +235,7 @@ test('where somebody else signs the tokens, signing in is theirs, and the rest w
     ['refreshSession', { refreshToken: 'x' }],
     ['verifyEmail', { token: 'x' }],
     ['requestPasswordReset', { email: 'anna@example.com' }],
+    ['requestEmailVerification', { email: 'anna@example.com' }],
     ['resetPassword', { input: { token: 'x', newPassword: PASSWORD } }],
   ] as const) {
     const { errors } = await signInAnswer(url, field, variables)

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
+import { decodeJwt } from 'jose'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FakeGenerator } from '../support/fake-generator.ts'
@@ -118,6 +119,17 @@ describe('registering', () => {
     const iss = 'urn:tributary:sign-in'
     expect(await whoAmI(await tokenOf(subject, { iss }))).toBe('UNAUTHENTICATED')
     expect(await whoAmI(await tokenOf(subject, { iss, sid: crypto.randomUUID() }))).toBe('UNAUTHENTICATED')
+    const { sid } = decodeJwt((await newSession()).accessToken)
+    // Somebody else's session, a session that a token of another source names, and a role that no session has.
+    expect(await whoAmI(await tokenOf(subject, { iss, sid }))).toBe('UNAUTHENTICATED')
+    expect(await whoAmI(await tokenOf('a stranger', { sid: crypto.randomUUID() }))).toMatchObject({
+      email: 'a stranger@example.com',
+    })
+    const mine = decodeJwt(session.accessToken)
+    const staff = await tokenOf(subject, { iss, sid: mine.sid, roles: ['ADMIN'] })
+    expect(await whoAmI(staff)).toMatchObject({ id: viewer.id })
+    const { errors } = await post(here, { query: '{ operations { __typename } }', token: staff })
+    expect(errors?.[0]?.extensions.code).toBe('FORBIDDEN')
   })
 
   test.each<[string, string, string, string]>([
@@ -260,6 +272,7 @@ describe('resetting a password', () => {
   test('ends all sessions, takes the new password and no more the old, and proves the address', async () => {
     const email = newAddress()
     const sessions = [await newSession(email), (await login(email)).session]
+    const stranger = await newSession()
     expect(await request(email.toUpperCase())).toEqual({ accepted: true })
     const token = await mailedToken(dataDir, email, 2)
     expect(await reset(token, 'short')).toMatchObject({
@@ -271,6 +284,7 @@ describe('resetting a password', () => {
       expect(await whoAmI(session.accessToken)).toBe('UNAUTHENTICATED')
       expect(await lives(session)).toBe(false)
     }
+    expect(await lives(stranger)).toBe(true)
     expect(await login(email)).toMatchObject({ code: 'CREDENTIALS_REJECTED' })
     expect(await lives((await login(email, 'a new password')).session)).toBe(true)
     expect(await reset(token, 'another password')).toMatchObject({ code: 'TOKEN_REJECTED' })
@@ -328,6 +342,14 @@ describe('resetting a password', () => {
     expect((await login(other, 'the password of the other')).session).toBeDefined()
     await request(email)
     const late = await mailedToken(dataDir, email, 3)
+    const lives = await database.query(
+      `SELECT DISTINCT purpose, round(extract(epoch FROM max(expires_at - now())) / 3600)::int AS hours FROM email_tokens
+       WHERE expires_at > now() GROUP BY purpose ORDER BY purpose`,
+    )
+    expect(lives).toEqual([
+      { purpose: 'VERIFY_EMAIL', hours: 48 },
+      { purpose: 'RESET_PASSWORD', hours: 1 },
+    ])
     await database.query('UPDATE email_tokens SET expires_at = now()')
     expect(await reset(late, PASSWORD)).toMatchObject({ code: 'TOKEN_REJECTED' })
     expect(await signIn(here, 'verifyEmail', { token: verifying })).toMatchObject({ code: 'TOKEN_REJECTED' })
@@ -346,6 +368,45 @@ describe('resetting a password', () => {
       { what: 'the job for nobody to end' },
     )
     expect(await readMails(dataDir, 'nobody@example.com')).toEqual([])
+  })
+})
+
+describe('another mail for verifying an address', () => {
+  const request = (email: string) => signIn(here, 'requestEmailVerification', { email })
+  const jobsEnd = (email: string, count: number) =>
+    until(
+      async () =>
+        (
+          await database.query(
+            "SELECT 1 FROM tributary_jobs.job WHERE name = 'sign-in-mail' AND data->>'emailKey' = $1 AND state = 'completed'",
+            [email.toLowerCase()],
+          )
+        ).length === count,
+      { what: `${count} jobs for ${email} to end` },
+    )
+
+  test('comes to whoever let the first one expire, and to nobody who is verified, or not registered', async () => {
+    const email = newAddress()
+    await register(email)
+    const late = await mailedToken(dataDir, email)
+    await database.query(
+      'UPDATE email_tokens SET expires_at = now() FROM users WHERE users.id = user_id AND email = $1',
+      [email],
+    )
+    expect(await signIn(here, 'verifyEmail', { token: late })).toMatchObject({ code: 'TOKEN_REJECTED' })
+    expect(await request(email.toUpperCase())).toEqual({ accepted: true })
+    const token = await mailedToken(dataDir, email, 2)
+    expect(await signIn(there, 'resetPassword', { input: { token, newPassword: PASSWORD } })).toMatchObject({
+      code: 'TOKEN_REJECTED',
+    })
+    expect((await signIn(there, 'verifyEmail', { token })).user).toMatchObject({ email, emailVerified: true })
+    expect(await request(email)).toEqual({ accepted: true })
+    await jobsEnd(email, 3)
+    expect(await readMails(dataDir, email)).toHaveLength(2)
+    for (const nobody of ['unverified-nobody@example.com', 'no address', ''])
+      expect(await request(nobody)).toEqual({ accepted: true })
+    await jobsEnd('unverified-nobody@example.com', 1)
+    expect(await readMails(dataDir, 'unverified-nobody@example.com')).toEqual([])
   })
 })
 

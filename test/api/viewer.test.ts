@@ -50,6 +50,7 @@ const PUBLIC = [
   'login',
   'verifyEmail',
   'refreshSession',
+  'requestEmailVerification',
   'requestPasswordReset',
   'resetPassword',
 ]

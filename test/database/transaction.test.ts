@@ -2,6 +2,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createDatabaseClient, type DatabaseClient } from '../../src/database/client.ts'
 import { isDatabaseAway, sqlState } from '../../src/database/postgres-errors.ts'
 import { createRunTransaction, type RunTransaction } from '../../src/database/transaction.ts'
+import { callProvider } from '../../src/providers/account-provider.ts'
+import { createFileMailer, createSmtpMailer } from '../../src/providers/mailer.ts'
 import { createLogger } from '../../src/shared/logger.ts'
 import { createMetrics, type Metrics } from '../../src/shared/metrics.ts'
 import { assertOutsideTransaction } from '../../src/shared/transaction-scope.ts'
@@ -99,6 +101,14 @@ test('the victim of a deadlock is run again, and both transactions commit', asyn
 test('a call of a provider inside a transaction throws, and after it does not', async () => {
   const calling = transaction('network', async () => assertOutsideTransaction('a call of the generator'))
   await expect(calling).rejects.toThrow('a call of the generator inside the transaction network')
+  const folder = createFileMailer('/nowhere')
+  const smtp = createSmtpMailer('smtp://127.0.0.1:1')
+  const mail = { to: 'anna@example.com', subject: 'x', text: 'x' }
+  for (const mailer of [folder, smtp])
+    await expect(transaction('mail', () => mailer.send(mail))).rejects.toThrow('inside the transaction mail')
+  const url = new URL('http://127.0.0.1:1')
+  const asking = transaction('provider', () => callProvider(url, { signal: AbortSignal.timeout(1000) }))
+  await expect(asking).rejects.toThrow('inside the transaction provider')
   await transaction('network-after', async tx => tx.afterCommit(() => assertOutsideTransaction('a mail')))
   expect(() => assertOutsideTransaction('a call of the generator')).not.toThrow()
 })

@@ -89,3 +89,18 @@ test('a save that is tried again at the same moment is stored once, and each is 
   )
   expect(rows.map(({ content }) => content)).toEqual(['1', '2', '3'])
 })
+
+test('sessions that gather share a transaction up to its bound, and each is told of its own under an id that all have', async () => {
+  told.length = 0
+  transactions = 0
+  const letters = [...'abcdefghij']
+  // Two lanes, three transactions each: two of these fit into one.
+  const contents = letters.map(letter => letter.repeat(3 * 1024 * 1024))
+  await Promise.all(contents.map(content => append(`gathered ${content[0]}`, [saveOf('', [content], ['x'])])))
+  expect(transactions).toBe(6)
+  expect(told.map(({ contents: [content = ''] }) => content[0]).toSorted()).toEqual(letters)
+  const rows = await database.query<{ at: string; first: string }>(
+    "SELECT session_id AS at, left(content, 1) AS first FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE session_id LIKE 'gathered %' ORDER BY 1",
+  )
+  expect(rows).toEqual(letters.map(letter => ({ at: `gathered ${letter}`, first: letter })))
+})

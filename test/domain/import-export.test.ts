@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
+import { until } from '../support/until.ts'
 
 const run = promisify(execFile)
 const NODE = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.url))
@@ -30,7 +32,8 @@ beforeEach(async () => {
 async function runImport(kind: string, text: string, user = 'Anna@example.com') {
   const file = join(folder, 'export')
   await writeFile(file, text)
-  const env = { ...process.env, DATABASE_URL: database.url, LOG_LEVEL: 'silent' }
+  // Far from UTC, which the dates of an export are in.
+  const env = { ...process.env, DATABASE_URL: database.url, LOG_LEVEL: 'silent', TZ: 'Asia/Kathmandu' }
   try {
     const { stdout } = await run(NODE, [IMPORT, kind, file, '--user', user], { env })
     return { code: 0, lines: stdout.trim().split('\n') }
@@ -89,6 +92,40 @@ describe('an export of Strava', () => {
       '3000 records read: 0 new data points, 9000 known before.',
     ])
     expect(await points()).toHaveLength(9000)
+  })
+
+  test('whose import is killed has stored whole batches, and run again it adds the rest', async () => {
+    const ROWS = 12_000
+    const file = join(folder, 'large')
+    await writeFile(file, [HEADER, ...Array.from({ length: ROWS }, (_, id) => row(id))].join('\n'))
+    const args = [IMPORT, 'strava', file, '--user', 'anna@example.com']
+    const env = { ...process.env, DATABASE_URL: database.url, LOG_LEVEL: 'silent' }
+    const importing = spawn(NODE, args, { env, stdio: 'ignore' })
+    const over = once(importing, 'exit')
+    const count = async () =>
+      (await database.query<{ n: number }>('SELECT count(*)::int AS n FROM data_points'))[0]?.n ?? 0
+    await until(async () => (await count()) > 0, { what: 'the first batch' })
+    importing.kill('SIGKILL')
+    expect((await over)[1]).toBe('SIGKILL')
+    await until(
+      async () =>
+        (
+          await database.query(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'tributary'",
+          )
+        ).length === 0,
+      { what: 'its session to end' },
+    )
+    const stored = await count()
+    expect(stored).toBeLessThan(3 * ROWS)
+    const [user] = await database.query<{ revision: number }>('SELECT data_revision AS revision FROM users')
+    // Three points a row, and as many rows as first make 2,000.
+    expect(stored).toBe((user?.revision ?? 0) * 2001)
+    const { stdout } = await run(NODE, args, { env })
+    expect(stdout.trim()).toBe(
+      `${ROWS} records read: ${3 * ROWS - stored} new data points, ${stored} known before.`,
+    )
+    expect(await count()).toBe(3 * ROWS)
   })
 
   test('tells the lines that it could not read, and takes the others', async () => {
@@ -169,8 +206,10 @@ describe('a dump of WakaTime', () => {
 
   test('that was cut short gives the days before the cut, and says where it is', async () => {
     const text = dump(Array.from({ length: 10 }, (_, n) => day(n + 1)))
-    const { code, lines } = await runImport('wakatime', text.slice(0, Math.floor(text.length / 2)))
+    const part = text.slice(0, Math.floor(text.length / 2))
+    const { code, lines } = await runImport('wakatime', part)
     expect(code).toBe(0)
+    expect(lines[1]).toContain(`line ${part.split('\n').length}: `)
     expect(lines[0]).toMatch(/^[45] records read: [45] new data points/)
     expect(lines[1]).toMatch(/^line \d+: the dump is cut short after [45] days$/)
   })

@@ -31,6 +31,8 @@ const QUERIES = {
     ... on VerifyEmailPayload { user { ${USER} } } ... on Error { code message } } }`,
   resetPassword: `mutation($input: ResetPasswordInput!) { resetPassword(input: $input) { __typename
     ... on ResetPasswordPayload { user { ${USER} } } ... on Error { code message } ... on InvalidInputError { issues { path message } } } }`,
+  requestEmailVerification:
+    'mutation($email: String!) { requestEmailVerification(email: $email) { accepted } }',
   requestPasswordReset: 'mutation($email: String!) { requestPasswordReset(email: $email) { accepted } }',
   logout: 'mutation($refreshToken: String!) { logout(refreshToken: $refreshToken) }',
 }

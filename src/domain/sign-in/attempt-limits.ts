@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { AttemptLimit } from '../../database/attempts.ts'
+import type { EmailTokenPurpose } from '../../database/email-tokens.ts'
 
 const MINUTE_MS = 60_000
 
@@ -10,10 +11,12 @@ const LOGIN = {
 }
 const REGISTER = { client: { limit: 300, windowMs: 60 * MINUTE_MS } }
 /** Each may be a mail to somebody who did not ask for it. */
-const RESET = {
+const MAIL = {
   address: { limit: 5, windowMs: 60 * MINUTE_MS },
   client: { limit: 100, windowMs: 60 * MINUTE_MS },
 }
+/** Counted apart: whoever asks for mails that a verified address never gets must not use up those that reset its password. */
+const MAIL_NAMES: Record<EmailTokenPurpose, string> = { RESET_PASSWORD: 'reset', VERIFY_EMAIL: 'verify' }
 
 /** What is counted is stored as a hash: the table tells nobody who tried to sign in. */
 function key(kind: string, of: string): string {
@@ -40,9 +43,10 @@ export function registerLimit(client: string): AttemptLimit {
   return { key: key('register client', client), ...REGISTER.client }
 }
 
-export function resetLimits(emailKey: string, client: string): Limits {
+export function mailLimits(purpose: EmailTokenPurpose, emailKey: string, client: string): Limits {
+  const name = MAIL_NAMES[purpose]
   return {
-    address: { key: key('reset address', emailKey), ...RESET.address },
-    client: { key: key('reset client', client), ...RESET.client },
+    address: { key: key(`${name} address`, emailKey), ...MAIL.address },
+    client: { key: key(`${name} client`, client), ...MAIL.client },
   }
 }
