@@ -104,7 +104,7 @@ describe('an export of Strava', () => {
     const over = once(importing, 'exit')
     const count = async () =>
       (await database.query<{ n: number }>('SELECT count(*)::int AS n FROM data_points'))[0]?.n ?? 0
-    await until(async () => (await count()) > 0, { what: 'the first batch' })
+    await until(async () => (await count()) > 0, { what: 'the first batch', deadlineMs: 60_000 })
     importing.kill('SIGKILL')
     expect((await over)[1]).toBe('SIGKILL')
     await until(
@@ -126,7 +126,7 @@ describe('an export of Strava', () => {
       `${ROWS} records read: ${3 * ROWS - stored} new data points, ${stored} known before.`,
     )
     expect(await count()).toBe(3 * ROWS)
-  })
+  }, 180_000)
 
   test('tells the lines that it could not read, and takes the others', async () => {
     const text = [
