@@ -23,6 +23,7 @@ const KINDS = {
 
 class UsageError extends Error {}
 
+const BAR_WIDTH = 40
 let databaseUrl: string | undefined
 
 try {
@@ -73,8 +74,6 @@ function readArguments(): { kind: keyof typeof KINDS; file: string; user: string
     throw error instanceof UsageError ? error : new UsageError(`${(error as Error).message}\n${usage}`)
   }
 }
-
-const BAR_WIDTH = 40
 
 /** On a terminal alone: a log has no use for it. */
 function progressBar(total: number): (bytes: number) => void {

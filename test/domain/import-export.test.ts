@@ -128,6 +128,17 @@ describe('an export of Strava', () => {
     expect(await count()).toBe(3 * ROWS)
   }, 180_000)
 
+  // `script` of util-linux gives the terminal.
+  test.runIf(process.platform === 'linux')('shows on a terminal how far it is', async () => {
+    const file = join(folder, 'shown')
+    await writeFile(file, [HEADER, row(1), row(2)].join('\n'))
+    const env = { ...process.env, DATABASE_URL: database.url }
+    const command = `'${NODE}' '${IMPORT}' strava '${file}' --user anna@example.com`
+    const { stdout } = await run('script', ['-qec', command, '/dev/null'], { env })
+    expect(stdout).toContain(`\r${'█'.repeat(40)} 100 %\r\n`)
+    expect(stdout).toContain('2 records read: 6 new data points, 0 known before.')
+  })
+
   test('tells the lines that it could not read, and takes the others', async () => {
     const text = [
       HEADER,

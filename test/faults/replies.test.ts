@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { followByEvents } from '../support/api-follow.ts'
 import { readAll } from '../support/conversation-client.ts'
 import { holdLock } from '../support/process-locks.ts'
 import { type OwnPostgres, startOwnPostgres } from '../support/process-postgres.ts'
@@ -59,6 +60,60 @@ test.each([
     expect(scene.provider.calls).toHaveLength(2)
   },
 )
+
+interface TextEvent {
+  state: string
+  epoch: number
+  text: string | null
+}
+
+test('of a reply whose owner is killed with half of its text streamed, whoever follows reads one reply in the end', async () => {
+  const scene = await startScene()
+  const [a, b] = await Promise.all([scene.start('a'), scene.start('b')])
+  const token = await tokenOf('zoe')
+  const { pending } = await send(a.url, token, { ...input, waitMs: 0 })
+  const first = await scene.provider.called(1)
+  const query = 'subscription($id: ID!) { generationChanged(id: $id) { state epoch text } }'
+  const following = await followByEvents(b.url, { id: pending.id, token, query })
+  const events = () =>
+    following.results.map(
+      ({ data }) => (data as unknown as { generationChanged: TextEvent }).generationChanged,
+    )
+  const told = (text: string) =>
+    until(() => events().at(-1)?.text === text, { what: `the follower to read "${text}"` })
+  first.text('Half of what')
+  await told('Half of what')
+  const joined = send(b.url, token, input)
+  await until(async () => (await b.health()).waiters >= 1, { what: 'somebody to wait on the other instance' })
+  await a.kill()
+  const second = await scene.provider.called(2)
+  second.text('answer 2')
+  await told('answer 2')
+  second.text('answer 2 for My name')
+  await told('answer 2 for My name')
+  second.answer()
+  expect(await joined).toMatchObject({ reply: { seq: 2, content: 'answer 2 for My name is Zoe.' } })
+  await until(() => following.completed, { what: 'the subscription to complete' })
+  expect(events().at(-1)).toEqual({
+    state: 'SUCCEEDED',
+    epoch: scene.provider.calls.length,
+    text: 'answer 2 for My name is Zoe.',
+  })
+  // One call, and one for the takeover.
+  expect(scene.provider.calls).toHaveLength(2)
+  const epochs = events().map(({ epoch }) => epoch)
+  expect(epochs).toEqual(epochs.toSorted((one, other) => one - other))
+  for (const epoch of new Set(epochs)) {
+    const texts = events().flatMap(event =>
+      event.epoch === epoch && event.text !== null ? [event.text] : [],
+    )
+    for (const [index, text] of texts.entries()) expect(text.startsWith(texts[index - 1] ?? '')).toBe(true)
+  }
+  expect(await spoken(b.url, token)).toEqual([
+    '1 USER My name is Zoe.',
+    '2 ASSISTANT answer 2 for My name is Zoe.',
+  ])
+})
 
 test('a PostgreSQL that restarts while a reply is written costs neither the message nor the reply', async () => {
   const scene = await startScene()

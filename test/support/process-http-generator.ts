@@ -11,7 +11,7 @@ import {
 import type { InterviewPromptDraft, InterviewPromptInput } from '../../src/providers/interview-prompt.ts'
 import type { ExchangeInput, FactDraft } from '../../src/providers/memory.ts'
 import type { PlanDraft, PlanInput, PreferenceConflict } from '../../src/providers/plan.ts'
-import type { ReplyDraft, ReplyInput } from '../../src/providers/reply.ts'
+import type { ReplyContext, ReplyDraft, ReplyInput } from '../../src/providers/reply.ts'
 import { extractFacts } from '../../src/providers/rules/memory/extract-facts.ts'
 import type { ProviderLine, ProviderRequest } from './process-provider.ts'
 
@@ -71,7 +71,7 @@ export class HttpGenerator implements Generator {
     return extractFacts(userMessage)
   }
 
-  async generateReply({ content }: ReplyInput, context: GenerationContext): Promise<ReplyDraft> {
+  async generateReply({ content }: ReplyInput, context: ReplyContext): Promise<ReplyDraft> {
     const request = { instance: this.#instance, key: content, mode: 'INITIAL' as const, points: 0 }
     const { summary } = await this.#ask(request, context)
     return { text: summary, factIds: [], documentIds: [] }
@@ -92,7 +92,7 @@ export class HttpGenerator implements Generator {
 
   async #ask(
     request: ProviderRequest,
-    { signal, reportProgress }: GenerationContext,
+    { signal, reportProgress, reportText }: GenerationContext & Partial<ReplyContext>,
   ): Promise<AnalysisDraft> {
     const response = await fetch(this.#url, { method: 'POST', body: JSON.stringify(request), signal })
     if (!response.ok || !response.body) throw new Error(`the provider answered ${response.status}`)
@@ -101,7 +101,8 @@ export class HttpGenerator implements Generator {
       const line = JSON.parse(text) as ProviderLine
       if ('draft' in line) return line.draft
       if ('error' in line) throw new GenerationError(line.error, { retryable: line.retryable })
-      reportProgress(line.progress)
+      if ('text' in line) reportText?.(line.text)
+      else reportProgress(line.progress)
     }
     throw new Error('the provider hung up')
   }

@@ -17,6 +17,8 @@ export interface ProviderRequest {
 /** What the provider sends back, a line of JSON each; the last one is a draft or an error. */
 export type ProviderLine =
   | { progress: number }
+  /** Of a reply: all of its text so far. */
+  | { text: string }
   | { draft: AnalysisDraft }
   | { error: string; retryable: boolean }
 
@@ -41,6 +43,10 @@ export class ProviderCall {
 
   progress(fraction: number): void {
     this.#send({ progress: fraction })
+  }
+
+  text(text: string): void {
+    this.#send({ text })
   }
 
   answer(): void {
