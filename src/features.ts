@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { DocumentSearch } from './database/collections.ts'
 import { ACCOUNT_SYNC_QUEUE, startAccounts } from './domain/accounts/accounts.ts'
 import { createAnalysisPath } from './domain/analyses/analysis-path.ts'
 import { RequestAnalysis } from './domain/analyses/request-analysis.ts'
@@ -105,6 +106,18 @@ export async function startFeatures(
     logger,
     metrics,
   })
+  const collections = await startCollections({
+    db,
+    transaction,
+    locks: coordination.locks,
+    embedder: await createEmbedder(options),
+    ingestLockTimeoutMs: config.ingestLockTimeoutMs,
+    clock,
+    logger,
+    metrics,
+  })
+  owners.defer(() => collections.close())
+  const searchForPrompt = (search: DocumentSearch) => collections.searchCollection.find(search)
   const interviews = await startInterviews({
     db,
     transaction,
@@ -112,7 +125,7 @@ export async function startFeatures(
     jobs,
     changes: coordination.changes,
     generator,
-    findPassages: (collection, topic) => findPassages(db, collection, topic),
+    findPassages: (collection, topic) => findPassages(searchForPrompt, collection, topic),
     deadlineMs: config.interviewEnhanceDeadlineMs,
     eventsCommitted,
     clock,
@@ -168,6 +181,7 @@ export async function startFeatures(
     recent: conversations.recent,
     generator,
     readFacts: userId => userMemory.read(userId),
+    findPassages: searchForPrompt,
     learnLater: (learning, exchange) => learnLater(jobs, learning, exchange),
     readTimeoutMs: REPLY_READ_TIMEOUT_MS,
     logger,
@@ -219,17 +233,6 @@ export async function startFeatures(
     metrics,
   })
   owners.defer(() => accounts.close())
-  const collections = await startCollections({
-    db,
-    transaction,
-    locks: coordination.locks,
-    embedder: await createEmbedder(options),
-    ingestLockTimeoutMs: config.ingestLockTimeoutMs,
-    clock,
-    logger,
-    metrics,
-  })
-  owners.defer(() => collections.close())
   const runConsistencyCheck = new RunConsistencyCheck({
     db,
     transaction,

@@ -55,6 +55,16 @@ describe('ingestDocuments', () => {
     expect(await found('breakfasts', 'berries')).toHaveLength(2)
   })
 
+  test('changes the metadata of a document whose text is the same', async () => {
+    const ingest = (page: number) =>
+      ingestDocuments(gateway.url, 'pages', [
+        { documentId: 'oats', text: 'Overnight oats', metadata: { page } },
+      ])
+    await ingest(1)
+    expect(await ingest(2)).toMatchObject({ documentCount: 1, version: 2 })
+    expect((await searchCollection(gateway.url, 'pages', 'oats'))[0]?.metadata).toEqual({ page: 2 })
+  })
+
   test('takes 10,000 documents in one call, and their metadata as they are', async () => {
     const documents = Array.from({ length: 10_000 }, (_, index) => ({
       documentId: `many ${index}`,

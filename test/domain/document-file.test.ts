@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -55,6 +55,20 @@ test('a line that goes on and on is a problem, and those after it are read', asy
     documents: 3,
     problems: [{ line: 2, message: 'expected at most 4194304 bytes' }],
   })
+})
+
+test('of a line that goes on and on nothing is kept: a file without line ends is not read into memory', async () => {
+  const path = await fileOf(line('a'))
+  await truncate(path, 600_000_000)
+  const bytes = () => process.memoryUsage().arrayBuffers
+  const before = bytes()
+  let most = 0
+  const watch = setInterval(() => {
+    most = Math.max(most, bytes() - before)
+  }, 5)
+  const check = await checkDocumentFile(path).finally(() => clearInterval(watch))
+  expect(check.problemCount).toBe(1)
+  expect(most).toBeLessThan(300_000_000)
 })
 
 test.each([

@@ -16,6 +16,7 @@ test.each([
   ['digits in circles and fractions', '② cups, ½ full', '2 cups, 1⁄2 full'],
   ['half-width katakana', 'ｶﾞｲﾄﾞ', 'ガイド'],
   ['vowels with an iota', 'ᾠδή', 'ὨΙΔΉ'],
+  ['a letter that upper case takes apart', '\u0390', '\u03aa\u0301'],
   ['a sigma at the end of a word', 'ΣΟΦΟΣ', 'σοφος'],
 ])('%s makes no other fact', (_what, one, other) => {
   expect(hashOf(one)).toBe(hashOf(other))

@@ -13,9 +13,11 @@ import {
 import { startFakeEmbeddings } from '../support/fake-embeddings-server.ts'
 import { FakeGenerator } from '../support/fake-generator.ts'
 import { Gate } from '../support/gate.ts'
+import { newInterview, readInterview } from '../support/interview-client.ts'
 import { holdLock } from '../support/process-locks.ts'
+import { send } from '../support/reply-client.ts'
 import type { TestDatabase } from '../support/test-database.ts'
-import { startTestGateway, type TestGateway } from '../support/test-gateway.ts'
+import { startTestGateway, type TestGateway, tokenOf } from '../support/test-gateway.ts'
 import { until } from '../support/until.ts'
 import {
   findVectorPostgres,
@@ -54,13 +56,14 @@ async function createScene(options: { owner?: string } = {}) {
     embeddings,
     async start(settings: Record<string, string> = {}) {
       const log = new PassThrough()
+      const generator = new FakeGenerator()
       let logged = ''
       log.on('data', chunk => {
         logged += chunk
       })
       const gateway = await startTestGateway({
         databaseUrl: database.url,
-        generator: new FakeGenerator(),
+        generator,
         logTo: log,
         settings: {
           LOG_LEVEL: 'debug',
@@ -72,7 +75,7 @@ async function createScene(options: { owner?: string } = {}) {
         },
       })
       gateways.push(gateway)
-      return Object.assign(gateway, { logged: () => logged })
+      return Object.assign(gateway, { generator, logged: () => logged })
     },
   }
 }
@@ -150,6 +153,36 @@ test('a phrase and an exclusion keep out what merely means the same', async () =
   const calls = embeddings.calls.length
   expect(await searchCollection(gateway.url, 'library', '-sleep')).toHaveLength(3)
   expect(embeddings.calls).toHaveLength(calls)
+})
+
+test('prompts and replies are built on what means the same too, and on what has the words where the server keeps a query waiting', async () => {
+  const { database, embeddings, start } = await createScene()
+  const gateway = await start()
+  await ingestDocuments(gateway.url, 'library', LIBRARY)
+  await filled(database, 'library', 1)
+  const token = await tokenOf('asker')
+  const { id } = await newInterview(gateway.url, token, {
+    topic: 'Marathon training',
+    enhancer: 'GATEWAY',
+    collection: 'library',
+  })
+  await until(async () => (await readInterview(gateway.url, token, id)).status === 'READY', {
+    what: 'the prompt',
+  })
+  expect(gateway.generator.promptCalls[0]?.passages.map(({ documentId }) => documentId)).toEqual(['jogging'])
+  await send(gateway.url, token, { content: 'Shall I slumber?', collection: 'library' })
+  const passagesOf = (reply: number) =>
+    gateway.generator.replyCalls[reply]?.passages.map(({ documentId }) => documentId)
+  expect(passagesOf(0)?.toSorted()).toEqual(['insomnia', 'sleep'])
+  const gate = new Gate()
+  embeddings.onCall = async call => {
+    await gate.pass()
+    call.answer()
+  }
+  await send(gateway.url, token, { content: 'Shall I have walnuts in bed?', collection: 'library' })
+  expect(gate.arrivals).toBe(1)
+  expect(passagesOf(1)).toEqual(['bread'])
+  gate.open()
 })
 
 test('an embeddings server that is down fails no ingestion and no search, and the vectors come when it is back', async () => {

@@ -68,13 +68,16 @@ export class SearchCollection {
     const form = Form.safeParse(input)
     if (!form.success) return { type: 'invalid-input', issues: fieldIssues(form.error) }
     const { collection, query, first } = form.data
+    return { type: 'hits', hits: await this.find({ collection, query, limit: first }, signal) }
+  }
+
+  /** As `execute`, and throws the same, for a search that is no user's: what a prompt is built on. */
+  async find(search: DocumentSearch, signal?: AbortSignal): Promise<SearchHitRow[]> {
     const { locks, vectors } = this.#options
     // Before a seat is taken: a slow server keeps nobody else from searching.
-    const vector = await vectors?.queries.find(query, signal)
+    const vector = await vectors?.queries.find(search.query, signal)
     const turn = { timeoutMs: TURN_TIMEOUT_MS, signal, operation: 'search' }
-    const search = { collection, query, limit: first }
-    const hits = await locks.searches.runRead(collection, turn, () => this.#search(search, vector))
-    return { type: 'hits', hits }
+    return locks.searches.runRead(search.collection, turn, () => this.#search(search, vector))
   }
 
   async #search(search: DocumentSearch, vector: Vector | undefined): Promise<SearchHitRow[]> {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { NO_REVISION } from '../../coordination/lease.ts'
 import { type ResumableRun, type RunSpec, UnresumableError } from '../../coordination/run-once.ts'
 import type { Queryable } from '../../database/client.ts'
-import { searchCollection } from '../../database/collections.ts'
+import type { DocumentSearch } from '../../database/collections.ts'
 import type { IdempotencyClaim } from '../../database/idempotency.ts'
 import {
   findMessagesByIds,
@@ -31,6 +31,7 @@ export interface ReplyRunOptions {
   recent: RecentMessages
   /** What is known of the user, the oldest first. */
   readFacts: (userId: string) => Promise<KnownFact[]>
+  findPassages: (search: DocumentSearch) => Promise<Passage[]>
   /** Part of the commit: what the exchange teaches is learnt later, whatever becomes of this instance. */
   learnLater: (
     transaction: Transaction,
@@ -167,7 +168,7 @@ export class ReplyRuns {
 
   /** Memory, documents and what was said before, at once, each with its own bound. */
   async #gather(message: MessageRow, collection: string | null): Promise<Inputs> {
-    const { db, readFacts, readTimeoutMs, logger } = this.#options
+    const { db, readFacts, findPassages, readTimeoutMs, logger } = this.#options
     const { userId, conversationId, content, seq } = message
     const gathering = new Gathering(readTimeoutMs)
     const query = searchQueryOf(content)
@@ -177,7 +178,7 @@ export class ReplyRuns {
         ? []
         : gathering.read<Passage[]>(
             'collection',
-            searchCollection(db, { collection, query, limit: MOST_PASSAGES }),
+            findPassages({ collection, query, limit: MOST_PASSAGES }),
             [],
           ),
       gathering.read(
