@@ -72,8 +72,10 @@ const BATCH = { documents: 50, characters: 100_000 }
 const DELETE_BATCH = 50_000
 /** Less than any statement may take: a long wait for a row is several short ones. */
 const ROW_WAIT_MS = 2000
-/** A long ingestion rests for as long as it works: nobody waits for it, and people do wait for their searches. */
+/** After each batch a long ingestion rests for as long as it took: nobody waits for it, and people do wait for their searches. */
 const REST = 1
+/** No longer than a batch takes by itself: on a busy machine most of its time is waiting, which is rest already. */
+const MAX_REST_MS = 25
 /** A call's documents are there at once; a file's are read meanwhile, and may be millions. */
 const CALL_TIMEOUT_MS = 120_000
 const STREAM_TIMEOUT_MS = 6 * 3_600_000
@@ -201,7 +203,7 @@ async function store(tx: Transaction, current: Edition, ingestion: Ingestion): P
   for await (const batch of batches(read())) {
     const startedAtMs = performance.now()
     await upsertDocuments(tx, target, batch)
-    await delay((performance.now() - startedAtMs) * rest)
+    await delay(Math.min((performance.now() - startedAtMs) * rest, MAX_REST_MS))
     ingested += batch.length
     onProgress(ingested)
   }
