@@ -215,6 +215,25 @@ test('what does not end is waited for no longer than was said, and then cut off'
   expect(await slow).toBeInstanceOf(Error)
 })
 
+test('a request that is on its way when it closes is answered', async () => {
+  const { http, ask, port } = await scene()
+  const socket = connect(port, '127.0.0.1')
+  const answer = new Promise<string>((resolve, reject) => {
+    let text = ''
+    socket.setEncoding('utf8').on('data', chunk => {
+      text += chunk
+    })
+    socket.on('end', () => resolve(text)).on('error', reject)
+  })
+  socket.write('GET /graphql HTTP/1.1\r\nhost: x\r\n')
+  await ask('/health/live')
+  const closed = http.close(20_000)
+  await new Promise(resolve => setTimeout(resolve, 300))
+  socket.write('\r\n')
+  expect(await answer).toContain('served')
+  await closed
+})
+
 test('closing ends streams, idle connections, and those that have sent nothing', async () => {
   const { http, ask, port } = await scene()
   const stream = ask('/graphql?stream').catch((error: Error) => error)
