@@ -1,10 +1,12 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { RunWatch } from '../../src/coordination/run-watch.ts'
 import { GenerationError } from '../../src/providers/generator.ts'
 import { FakeGenerator } from '../support/fake-generator.ts'
 import { Gate } from '../support/gate.ts'
 import { dataPoints, post, RECORD_DATA_POINTS, requestAnalysis } from '../support/graphql-client.ts'
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
 import { startTestGateway, type TestGateway, tokenOf } from '../support/test-gateway.ts'
+import { until } from '../support/until.ts'
 
 const GENERATE_PLAN = `
   mutation GeneratePlan($input: GeneratePlanInput!) {
@@ -71,6 +73,15 @@ const stored = async () =>
       SELECT (SELECT count(*)::int FROM analyses) AS analyses, (SELECT count(*)::int FROM plans) AS plans,
         (SELECT count(*)::int FROM leases WHERE state = 'RUNNING') AS running`)
   )[0]
+
+/** On all instances. */
+async function waiters(): Promise<number> {
+  const counts = gateways.map(async ({ url }) => {
+    const response = await fetch(`${url}/api/health/coordination`)
+    return ((await response.json()) as { waiters: number }).waiters
+  })
+  return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
+}
 
 const age = async (seconds: number) => {
   for (const table of ['analyses', 'plans'])
@@ -159,10 +170,24 @@ describe('when the analysis fails', () => {
 
   test('all three plans fail with the one error, and nothing is stored', async () => {
     const token = await tokenOf('failing')
-    const answers = await Promise.all(
-      ['ROUTINE', 'NUTRITION', 'MENU'].map((kind, index) => generatePlan(token, { kind }, index % 2)),
+    // It fails when all three wait for it: one that came later, after the pause that follows a failure, would try again.
+    const gate = new Gate()
+    const { behave } = generator
+    generator.behave = async (input, context, call) => {
+      await gate.pass(context.signal)
+      await behave(input, context, call)
+    }
+    const listen = vi.spyOn(RunWatch.prototype, 'listen')
+    onTestFinished(() => listen.mockRestore())
+    const answers = ['ROUTINE', 'NUTRITION', 'MENU'].map((kind, index) =>
+      generatePlan(token, { kind }, index % 2),
     )
-    for (const answer of answers)
+    // Each plan has a caller, and each is one of the analysis, which one instance makes and the other follows.
+    await until(async () => (await waiters()) === 6 && listen.mock.calls.length === 1, {
+      what: 'all three to wait for the analysis',
+    })
+    gate.open()
+    for (const answer of await Promise.all(answers))
       expect(answer).toMatchObject({ __typename: 'GenerationFailedError', message: 'The model is away.' })
     expect(generator.calls).toHaveLength(1)
     expect(await stored()).toEqual({ analyses: 0, plans: 0, running: 0 })
