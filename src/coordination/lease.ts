@@ -24,6 +24,8 @@ export interface Lease extends RunSubject {
   readonly takeoverCause: 'expired' | 'owner_gone' | null
   /** Owners that the run has lost before this one, those not counted that handed it over by order. */
   readonly lostOwners: number
+  /** What `RunSpec.request` said when the run was begun, by whomever; null where that is not stored. */
+  readonly request: JsonValue
 }
 
 /** A run in flight whose owner is gone or has not renewed in time, as far as it is stored. */
@@ -33,7 +35,7 @@ export interface AbandonedRun {
   epoch: number
   /** Its lease has expired, or was handed over; else its owner is gone, or has lost its session and may be back soon. */
   expired: boolean
-  /** What `RunSpec.request` said when the lease was acquired. */
+  /** What `RunSpec.request` said when the run was begun. */
   request: JsonValue
   /** Possibly one that a newer version makes. Null where the run's record is gone, with its user. */
   kind: string | null
@@ -44,7 +46,7 @@ export interface AbandonedRun {
 export interface AcquireOptions {
   /** A UUID for this acquisition: tried again with it, after an answer that was lost, it gives the same lease. */
   claim?: string
-  /** What the run can be described by again, should its owner be lost. */
+  /** What the run can be described by again, should its owner be lost. A run that is taken over keeps its own. */
   request?: JsonValue
   /** Only this run is taken over, while it has not ended; no other is begun. */
   continues?: string

@@ -61,6 +61,7 @@ export class LocalLeases implements Leases {
       takeoverCause: takeover ? 'owner_gone' : null,
       // Nobody is lost without the whole process: what is taken over was handed over.
       lostOwners: 0,
+      request: null,
     }
     const run: GenerationRow = {
       ...subject,

@@ -165,6 +165,7 @@ export class Pilot {
           { retryable: true },
         )
       }
+      if (lease.takeoverCause) spec.takesUp?.(lease.request)
       const stored = await this.#insist(() => spec.findAgain(), signal)
       if (stored !== undefined) {
         // A forced request that follows it looks for itself whether what was found came after it.

@@ -29,6 +29,11 @@ export interface RunSpec<Inputs, Draft, Result> {
    * whichever instance finds it abandoned. Whatever the key does not say and the inputs do not hold belongs in here.
    */
   request(): JsonValue
+  /**
+   * This run was begun by somebody else, whose callers may have been told to wait: what that one's request promised them
+   * is to be kept beside what is promised here. Called under the lease, before `findAgain`.
+   */
+  takesUp?(request: JsonValue): void
   /** Looks for a stored result that serves, and what a run would need. Read after the request has arrived, never from a cache. */
   find(): Promise<Found<Result>>
   /**

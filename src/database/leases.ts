@@ -38,6 +38,8 @@ export interface AcquiredLease {
   takeoverCause: 'expired' | 'owner_gone' | null
   /** Owners that the run has lost, those not counted that handed it over. */
   lostOwners: number
+  /** What the run was begun with. */
+  request: JsonValue
 }
 
 const ACQUIRE = {
@@ -50,8 +52,8 @@ const ACQUIRE = {
       WHERE $9::uuid IS NULL OR EXISTS (SELECT 1 FROM leases WHERE key = $1::text)
       ON CONFLICT (key) DO UPDATE SET
         state = 'RUNNING', owner = excluded.owner, lease_until = excluded.lease_until, claim = excluded.claim,
-        -- Of whoever flies it now: a takeover does what its own request says.
-        request = excluded.request,
+        -- Of whoever began the run: a takeover owes what that one owed.
+        request = CASE WHEN l.state = 'RUNNING' THEN coalesce(l.request, excluded.request) ELSE excluded.request END,
         -- Asked for again, because the answer was lost: the lease is ours already.
         epoch = CASE WHEN l.claim = excluded.claim THEN l.epoch ELSE l.epoch + 1 END,
         -- A takeover continues the run; callers everywhere wait for its id.
@@ -69,7 +71,7 @@ const ACQUIRE = {
         OR (l.state = 'RUNNING' AND l.claim = excluded.claim)
         OR (l.state = 'RUNNING' AND l.lease_until < clock_timestamp())
         OR (l.state = 'RUNNING' AND pg_try_advisory_xact_lock_shared(${LIVENESS_LOCK_CLASS}, l.owner)))
-      RETURNING l.epoch, l.run_id, l.attempts, l.takeover_cause, l.lost_owners
+      RETURNING l.epoch, l.run_id, l.attempts, l.takeover_cause, l.lost_owners, l.request
     ), recorded AS (
       INSERT INTO generations AS g (id, key, kind, user_id, archetype, state, epoch, started_at)
       SELECT run_id, $1::text, $5::"GenerationKind", $6::uuid, $7::"Archetype", 'RUNNING', epoch, clock_timestamp() FROM acquired
@@ -77,7 +79,7 @@ const ACQUIRE = {
         input_revision = CASE WHEN g.epoch = excluded.epoch THEN g.input_revision END
       RETURNING 1
     )
-    SELECT epoch, run_id AS "runId", attempts, takeover_cause AS "takeoverCause", lost_owners AS "lostOwners" FROM acquired`,
+    SELECT epoch, run_id AS "runId", attempts, takeover_cause AS "takeoverCause", lost_owners AS "lostOwners", request FROM acquired`,
 }
 /**
  * Takes the lease where its run has ended and may be followed by another, has expired, or its owner is gone; where it

@@ -67,6 +67,32 @@ test('a run whose only caller was told to wait is finished when its owner is kil
   expect(scene.provider.calls).toHaveLength(2)
 })
 
+test('who takes over a run that was asked for with a key and forced makes what was asked for, and keeps it under that key and its own', async () => {
+  const scene = await createScene({ settings })
+  const [a, b] = await Promise.all([scene.start('a'), scene.start('b')])
+  const user = await scene.user(a, 'runner')
+  const input = { forceRefresh: true, idempotencyKey: 'once' }
+  const { pending } = await requestAnalysis(a.url, user.token, { ...input, waitMs: 0 })
+  await scene.provider.called(1)
+  const own = { idempotencyKey: 'of the follower' }
+  const follower = requestAnalysis(b.url, user.token, own)
+  await waitersArrive([[b, 1]])
+  const killedAtMs = performance.now()
+  await a.kill()
+  const second = await scene.provider.called(2)
+  report('from the kill to the next provider call, with somebody waiting', second.atMs - killedAtMs)
+  expect(second.request.instance).toBe('b')
+  second.answer()
+  const analysis = { summary: 'answer 2 for runner', trigger: expect.stringMatching(/^forced/) }
+  const told = { generation: { id: pending.id }, analysis }
+  expect(await follower).toMatchObject({ source: 'FRESH', ...told })
+  // It is there under the key of its first caller, whom nobody has told FRESH, and is not paid for again.
+  expect(await requestAnalysis(b.url, user.token, input)).toMatchObject({ source: 'JOINED', ...told })
+  expect(await requestAnalysis(b.url, user.token, own)).toMatchObject({ source: 'FRESH', ...told })
+  expect(scene.provider.calls).toHaveLength(2)
+  await scene.expectConsistent()
+})
+
 test('a run that nobody waits for is finished when its owner is told to stop and cannot', async () => {
   const scene = await createScene({ settings: { ...settings, SHUTDOWN_TIMEOUT_MS: '1000' } })
   const [a, b] = await Promise.all([scene.start('a'), scene.start('b')])

@@ -645,12 +645,14 @@ export function leasesContract(
         expect(await second.findAbandoned(2)).toHaveLength(2)
       })
 
-      test('tells what the newest owner of a run was to do, and nothing of the run before', async () => {
+      test('tells what a run was begun with, whoever has taken it over since, and nothing of the run before', async () => {
         const lease = granted(await first.acquire(subject, { request: 'the first' }))
+        expect(lease.request).toBe('the first')
         await first.handOver(lease)
         const taken = granted(await second.acquire(subject, { request: 'the second' }))
+        expect(taken).toMatchObject({ runId: lease.runId, request: 'the first' })
         await second.handOver(taken)
-        expect(await abandoned()).toMatchObject([{ runId: lease.runId, epoch: 2, request: 'the second' }])
+        expect(await abandoned()).toMatchObject([{ runId: lease.runId, epoch: 2, request: 'the first' }])
         await second.fail(await take(second), FAILURE)
         await second.handOver(await take(second))
         expect(await abandoned()).toMatchObject([{ epoch: 4, request: null }])

@@ -148,7 +148,7 @@ export class SimulatedStore {
       progress: kept?.progress ?? 0,
       attempts: before?.attempts ?? 0,
       retryAfterMs: null,
-      request,
+      request: before?.state === 'RUNNING' ? before.request : request,
       lostOwners,
       renewedAtMs: nowMs,
       wasHandedOver: false,
@@ -170,7 +170,15 @@ export class SimulatedStore {
       resultId: null,
       progress: 0,
     }
-    const lease: Lease = { ...subject, runId, epoch, attempts, takeoverCause, lostOwners }
+    const lease: Lease = {
+      ...subject,
+      runId,
+      epoch,
+      attempts,
+      takeoverCause,
+      lostOwners,
+      request: row.request,
+    }
     if (again) return lease
     this.#runById.set(runId, known ? { ...known, epoch, inputRevision: null } : started)
     this.#observe({ type: 'granted', lease, owner, before })

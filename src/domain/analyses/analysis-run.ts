@@ -20,7 +20,7 @@ import type { FewAtOnce } from '../../shared/few-at-once.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import { SharedRead } from '../../shared/shared-read.ts'
-import { RunClaim, RunInstant, readRunRequest, runClaimOf } from '../run-request.ts'
+import { claimToTakeUp, RunClaim, RunInstant, readRunRequest, runClaimOf } from '../run-request.ts'
 import { type AnalysisRules, decideAnalysis, triggerName, windowStart } from './decide-analysis.ts'
 
 export interface AnalysisRunOptions {
@@ -67,7 +67,7 @@ const Request = z.object({
 /** More is done in the transaction that stores a new analysis, for the one who asked for it. */
 export type AlsoStore = (
   transaction: Transaction,
-  stored: { runId: string; analysisId: string },
+  stored: { runId: string; analysisId: string; takenUp: IdempotencyClaim | null },
 ) => Promise<void>
 
 /** A late sync counts, whenever its points were recorded. */
@@ -96,6 +96,8 @@ export class AnalysisRuns {
     const { db, generator, rules, starts } = this.#options
     const { userId, archetype, forced, claim, isPartOfRun = false } = wanted
     let { asked } = wanted
+    /** Of whoever began the run, where it was taken over. */
+    let takenUp: { claim: IdempotencyClaim | null; asked: WantedAnalysis['asked'] } | undefined
     // Read under the lease, where nobody else stores an analysis: what `findAgain` has seen holds for `collect`.
     let facts: DecisionFacts | undefined
     let stored: AnalysisResult | undefined
@@ -125,14 +127,20 @@ export class AnalysisRuns {
         return { type: 'wanted', needsRevision: forced ? read.dataRevision : NO_REVISION }
       },
 
+      takesUp: request => {
+        const begun = Request.safeParse(request).data
+        const wasForced = begun?.forced ? begun.asked : null
+        takenUp = { claim: claimToTakeUp(request, userId), asked: wasForced ?? undefined }
+      },
+
       findAgain: async () => {
         facts = await readFacts()
         const { latest } = facts
         if (!latest) return undefined
-        const serves = forced
-          ? asked !== undefined && latest.createdAt > asked.at && latest.dataRevision >= asked.dataRevision
-          : decideAnalysis(facts, false, rules).type === 'reuse'
-        if (!serves) return undefined
+        const isSince = (time: WantedAnalysis['asked']) =>
+          time !== undefined && latest.createdAt > time.at && latest.dataRevision >= time.dataRevision
+        const serves = forced ? isSince(asked) : decideAnalysis(facts, false, rules).type === 'reuse'
+        if (!serves || (takenUp?.asked && !isSince(takenUp.asked))) return undefined
         const result = await this.load(latest.id)
         const { id, generationId } = result.analysis
         return { result, resultId: id, runId: generationId }
@@ -141,7 +149,7 @@ export class AnalysisRuns {
       collect: async () => {
         facts ??= await readFacts()
         const { now, latest, dataRevision } = facts
-        const decision = decideAnalysis(facts, forced, rules)
+        const decision = decideAnalysis(facts, forced || takenUp?.asked !== undefined, rules)
         const from = windowStart(now, latest?.createdAt ?? null)
         const points = await readDataPointWindow(db, {
           userId,
@@ -173,7 +181,7 @@ export class AnalysisRuns {
       store: (draft, inputs) => async (transaction, run) => {
         stored = await this.#store(transaction, { userId, archetype, draft, inputs, run })
         const analysisId = stored.analysis.id
-        await alsoStore(transaction, { runId: run.runId, analysisId })
+        await alsoStore(transaction, { runId: run.runId, analysisId, takenUp: takenUp?.claim ?? null })
         return analysisId
       },
 

@@ -1,11 +1,12 @@
 import type { RunOnce } from '../../coordination/run-once.ts'
 import { findLatestAnalysis } from '../../database/analyses.ts'
-import { type IdempotencyClaim, keepAnswer } from '../../database/idempotency.ts'
+import type { IdempotencyClaim } from '../../database/idempotency.ts'
 import { isDatabaseAway } from '../../database/postgres-errors.ts'
 import type { Archetype } from '../../shared/archetype.ts'
 import { answerOnce, idempotencyKeyIssues } from '../answer-once.ts'
 import type { FieldIssue } from '../field-issues.ts'
 import { fingerprintOf } from '../fingerprint.ts'
+import { keepAnswers } from '../run-request.ts'
 import { waitIssues } from '../wait-issues.ts'
 import {
   type AnalysisResult,
@@ -136,11 +137,11 @@ export class RequestAnalysis {
 
   #describe(wanted: WantedAnalysis, isWaitedFor: () => boolean): AnalysisRun {
     const { claim } = wanted
-    return this.#runs.describe(wanted, async (transaction, { runId, analysisId }) => {
+    return this.#runs.describe(wanted, async (transaction, { runId, analysisId, takenUp }) => {
       // Where the request has ended before its run, FRESH is told to the next who waits for it, and to nobody twice.
       const source = isWaitedFor() ? 'FRESH' : 'JOINED'
       // With the analysis or not at all: a crash in between must not make the key forget what it has paid for.
-      if (claim) await keepAnswer<KeptAnswer>(transaction, claim, { source, runId, analysisId })
+      await keepAnswers<KeptAnswer>(transaction, { own: claim, takenUp }, { source, runId, analysisId })
     })
   }
 }

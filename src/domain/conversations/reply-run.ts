@@ -19,7 +19,7 @@ import type { KnownFact, Passage, ReplyDraft, ReplyGenerator, ReplyInput } from 
 import type { JsonValue } from '../../shared/json.ts'
 import type { Logger } from '../../shared/logger.ts'
 import { SharedRead } from '../../shared/shared-read.ts'
-import { RunClaim, readRunRequest, runClaimOf } from '../run-request.ts'
+import { claimToTakeUp, RunClaim, readRunRequest, runClaimOf } from '../run-request.ts'
 import { Gathering } from './gathering.ts'
 import type { RecentMessages } from './recent-messages.ts'
 import { notesOn } from './reply-notes.ts'
@@ -74,7 +74,7 @@ interface Inputs {
 export type ReplyRun = RunSpec<Inputs, ReplyDraft, ReplyResult>
 export type AlsoStore = (
   transaction: Transaction,
-  stored: { runId: string; replyId: string },
+  stored: { runId: string; replyId: string; takenUp: IdempotencyClaim | null },
 ) => Promise<void>
 
 const HISTORY_MESSAGES = 20
@@ -101,10 +101,15 @@ export class ReplyRuns {
   describe({ message, collection, claim }: WantedReply, alsoStore: AlsoStore): ReplyRun {
     const { db, generator, recent, learnLater } = this.#options
     const { userId, conversationId } = message
+    let takenUp: IdempotencyClaim | null = null
     return {
       subject: { key: `reply:${userId}:${message.id}`, kind: 'CONVERSATION_REPLY', userId, archetype: null },
 
       request: () => ({ messageId: message.id, collection, claim: runClaimOf(claim) }),
+
+      takesUp: request => {
+        takenUp = claimToTakeUp(request, userId)
+      },
 
       find: async () => {
         const reply = await findReplyTo(db, message.id)
@@ -145,7 +150,7 @@ export class ReplyRuns {
             sources: sources.map(source => ({ ...source })),
           })
           await learnLater(transaction, { userId, messageId: message.id, replyId: stored.id })
-          await alsoStore(transaction, { runId: run.runId, replyId: stored.id })
+          await alsoStore(transaction, { runId: run.runId, replyId: stored.id, takenUp })
           transaction.afterCommit(() =>
             recent.appended({ id: conversationId, userId, version: stored.version - 1 }, [
               { ...stored, role: 'ASSISTANT', content: text },

@@ -9,6 +9,7 @@ import type { Metrics } from '../../shared/metrics.ts'
 import { answerOnce, idempotencyKeyIssues } from '../answer-once.ts'
 import { type FieldIssue, fieldIssues, plainText } from '../field-issues.ts'
 import { fingerprintOf } from '../fingerprint.ts'
+import { keepAnswers } from '../run-request.ts'
 import { waitIssues } from '../wait-issues.ts'
 import { ClientId, Content, SessionId } from './conversation-input.ts'
 import { type Author, createSave, type Save } from './conversation-save.ts'
@@ -156,10 +157,11 @@ export class SendMessage {
 
   #describe(wanted: WantedReply, isWaitedFor: () => boolean): ReplyRun {
     const { message, claim } = wanted
-    return this.#runs.describe(wanted, async (transaction, { replyId }) => {
+    return this.#runs.describe(wanted, async (transaction, { replyId, takenUp }) => {
       // Where the request has ended before its run, FRESH is told to the next who waits for it, and to nobody twice.
       const source = isWaitedFor() ? 'FRESH' : 'JOINED'
-      if (claim) await keepAnswer<KeptAnswer>(transaction, claim, { messageId: message.id, replyId, source })
+      const answer = { messageId: message.id, replyId, source } as const
+      await keepAnswers<KeptAnswer>(transaction, { own: claim, takenUp }, answer)
     })
   }
 

@@ -1,5 +1,5 @@
 import type { RunOnce } from '../../coordination/run-once.ts'
-import { type IdempotencyClaim, keepAnswer } from '../../database/idempotency.ts'
+import type { IdempotencyClaim } from '../../database/idempotency.ts'
 import { findPlanStillFitting, type PlanFacts, type PlanRow, readPlanFacts } from '../../database/plans.ts'
 import { isDatabaseAway } from '../../database/postgres-errors.ts'
 import type { PlanKind } from '../../providers/plan.ts'
@@ -11,6 +11,7 @@ import { SharedRead } from '../../shared/shared-read.ts'
 import { answerOnce, idempotencyKeyIssues } from '../answer-once.ts'
 import type { FieldIssue } from '../field-issues.ts'
 import { fingerprintOf } from '../fingerprint.ts'
+import { keepAnswers } from '../run-request.ts'
 import { waitIssues } from '../wait-issues.ts'
 import {
   GENERATION_KINDS,
@@ -182,11 +183,16 @@ export class GeneratePlan {
 
   #describe(subject: PlanSubject, asked: PlanAsked, isWaitedFor: () => boolean): PlanRun {
     const { claim } = asked
-    return this.#runs.describe(subject, asked, async (transaction, { runId, planId, analysisSource }) => {
-      // Where the request has ended before its run, FRESH is told to the next who waits for it, and to nobody twice.
-      const source = isWaitedFor() ? 'FRESH' : 'JOINED'
-      if (claim) await keepAnswer<KeptAnswer>(transaction, claim, { source, analysisSource, runId, planId })
-    })
+    return this.#runs.describe(
+      subject,
+      asked,
+      async (transaction, { runId, planId, analysisSource, takenUp }) => {
+        // Where the request has ended before its run, FRESH is told to the next who waits for it, and to nobody twice.
+        const source = isWaitedFor() ? 'FRESH' : 'JOINED'
+        const answer = { source, analysisSource, runId, planId } as const
+        await keepAnswers<KeptAnswer>(transaction, { own: claim, takenUp }, answer)
+      },
+    )
   }
 }
 

@@ -17,7 +17,7 @@ import { GenerationError } from '../../providers/generator.ts'
 import type { PlanDraft, PlanGenerator, PlanInput, PlanKind } from '../../providers/plan.ts'
 import type { Archetype } from '../../shared/archetype.ts'
 import { SharedRead } from '../../shared/shared-read.ts'
-import { RunClaim, RunInstant, readRunRequest, runClaimOf } from '../run-request.ts'
+import { claimToTakeUp, RunClaim, RunInstant, readRunRequest, runClaimOf } from '../run-request.ts'
 import { preferenceHashes } from './preference-hashes.ts'
 
 /** What a plan stands on, and how it came about. */
@@ -70,7 +70,12 @@ interface Inputs {
 export type PlanRun = RunSpec<Inputs, PlanDraft, PlanResult>
 export type AlsoStore = (
   transaction: Transaction,
-  stored: { runId: string; planId: string; analysisSource: PlanRow['analysisSource'] },
+  stored: {
+    runId: string
+    planId: string
+    analysisSource: PlanRow['analysisSource']
+    takenUp: IdempotencyClaim | null
+  },
 ) => Promise<void>
 
 /** How it is asked for. */
@@ -126,6 +131,7 @@ export class PlanRuns {
     const { db, generator, analyses, recentWindowMs, eventsCommitted } = this.#options
     const { userId, kind, archetype, days, preferencesHash } = subject
     let stored: PlanRow | undefined
+    let takenUp: IdempotencyClaim | null = null
     return {
       subject: {
         key: `plan:${userId}:${archetype}:${kind}:${days}:${preferencesHash}`,
@@ -138,6 +144,11 @@ export class PlanRuns {
         ...{ kind, days, preferencesHash, forced: asked.forced },
         ...{ claim: runClaimOf(asked.claim), at: asked.at.toISOString() },
       }),
+
+      // That it was forced is no matter: who takes it over came later, and looks for no plan of before.
+      takesUp: request => {
+        takenUp = claimToTakeUp(request, userId)
+      },
 
       find: async () => {
         const { now, latest } = asked.facts ?? (await readPlanFacts(db, subject))
@@ -222,7 +233,7 @@ export class PlanRuns {
           })
           const { id: planId, analysisSource } = stored
           transaction.afterCommit(eventsCommitted)
-          await alsoStore(transaction, { runId: run.runId, planId, analysisSource })
+          await alsoStore(transaction, { runId: run.runId, planId, analysisSource, takenUp })
           return planId
         },
 
