@@ -16,6 +16,8 @@ const PARTS = [
   'upsert',
   'reads',
   'peers',
+  'growth',
+  'soak',
 ]
 
 const separator = process.argv.indexOf('--', 2)

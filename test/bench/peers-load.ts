@@ -181,16 +181,18 @@ export async function cpuSeconds(pid: number): Promise<number> {
   return (Number(fields[11]) + Number(fields[12])) / TICKS
 }
 
-/** The processes of a PostgreSQL server, by the number of one of its backends. */
-export async function processesBeside(backend: number): Promise<number[]> {
-  const parentOf = async (pid: string) => {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]
-  }
-  const postmaster = await parentOf(String(backend))
-  const all = (await readdir('/proc')).filter(name => /^\d+$/.test(name))
+const parentOf = async (pid: number): Promise<number> => {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+}
+/** The server process of PostgreSQL, by one of its backends that is there right now. */
+export const postmasterOf = parentOf
+
+/** The processes that a process has started. */
+export async function childrenOf(parent: number): Promise<number[]> {
+  const all = (await readdir('/proc')).filter(name => /^\d+$/.test(name)).map(Number)
   const parents = await Promise.all(all.map(parentOf))
-  return all.filter((_, index) => parents[index] === postmaster).map(Number)
+  return all.filter((_, index) => parents[index] === parent)
 }
 
 /** From now on, the peak is that of what comes. */

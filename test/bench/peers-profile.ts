@@ -27,7 +27,10 @@ export async function profile(
   sendLoad: (url: string) => Promise<Loaded>,
 ): Promise<Profile> {
   const directory = join(folder, `profile-${load.name}`)
+  const begun = performance.now()
   const server = await start(['--cpu-prof', `--cpu-prof-dir=${directory}`])
+  // What it did to start is not what is asked for.
+  const startUs = (performance.now() - begun) * 1000
   let sent: Loaded
   try {
     sent = await sendLoad(server.url)
@@ -41,10 +44,12 @@ export async function profile(
   ) as CpuProfile
   const frames = new Map(nodes.map(node => [node.id, node.callFrame]))
   const [byPart, byFunction] = [new Map<string, number>(), new Map<string, number>()]
-  let total = 0
+  let [total, elapsedUs] = [0, 0]
   for (const [index, id] of samples.entries()) {
     const frame = frames.get(id)
     const time = timeDeltas[index] ?? 0
+    elapsedUs += time
+    if (elapsedUs < startUs) continue
     // Idle is before the load and after it.
     if (!frame || time < 0 || frame.functionName === '(idle)') continue
     total += time

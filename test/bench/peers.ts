@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type BenchDatabase, startBenchDatabase, useBenchDatabase } from './bench-database.ts'
 import {
+  childrenOf,
   cpuSeconds,
   type Load,
   loads,
   memoryMb,
-  processesBeside,
+  postmasterOf,
   requestOf,
   requestsOf,
   resetPeakMemory,
@@ -48,6 +49,7 @@ const seconds = Number(options.seconds ?? (quick ? 1 : 2))
 const rounds = Number(options.rounds ?? (quick ? 1 : 2))
 const connectionCounts = (options.connections ?? (quick ? '10,100' : '1,10,100,500')).split(',').map(Number)
 const scale = Number(options.scale)
+const WARMING_CONNECTIONS = 50
 const HOT_CONNECTIONS = quick ? 100 : 500
 
 function chosen<Named extends { name: string }>(all: readonly Named[], names: string | undefined): Named[] {
@@ -74,6 +76,7 @@ try {
     : await loadReadsData(text => database.query(text), scale)
   const token = await signReaderToken(1, SECRET)
   const [backend] = await database.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+  const postmaster = await postmasterOf(backend?.pid ?? 0)
   const start = (contender: Contender, nodeOptions: string[] = []) =>
     startServer(contender, { databaseUrl: database.url, secret: SECRET, token, folder, nodeOptions })
   // The database has both cores, this process the second from here on.
@@ -99,15 +102,27 @@ try {
         console.log(`${load.name}: ${server.name} is not measured: ${reason}`)
       } else admitted.push(server)
     }
+    // Compiled code, prepared statements on every connection of the pool.
+    const warming = await requestsOf(load, WARMING_CONNECTIONS, data, SECRET)
+    for (const server of admitted)
+      await send(server.url, warming, {
+        connections: WARMING_CONNECTIONS,
+        writes: load.writes,
+        seconds: quick ? 1 : 2,
+      })
     for (const connections of load.hot ? [HOT_CONNECTIONS] : connectionCounts) {
       const requests = await requestsOf(load, connections, data, SECRET)
       for (let round = 0; round < rounds; round++) {
         const order = round % 2 === 0 ? admitted : admitted.toReversed()
         for (const server of order) {
           const setting = { connections, writes: load.writes }
-          // Compiled code, prepared statements, open connections.
-          await send(server.url, requests, { ...setting, seconds: round === 0 ? 1 : 0.5 })
-          const row = await measure(server, load, requests, setting, backend?.pid ?? 0, round)
+          // After the others' turn: what is in the processor's caches, and in the database's.
+          await send(server.url, requests, { ...setting, seconds: 0.5 })
+          const row = await measure(server, load, requests, setting, postmaster, round)
+          if (!row) {
+            console.log(`${load.name} ${connections} ${server.name}: nothing answered within ${seconds} s`)
+            continue
+          }
           measured.push(row)
           console.log(
             `${load.name} ${connections} ${server.name}: ${Math.round(row.perSecond)}/s p50 ${row.p50Ms.toFixed(2)} p99 ${row.p99Ms.toFixed(2)} ms, ${row.statements.toFixed(2)} statements`,
@@ -165,20 +180,17 @@ async function measure(
   load: Load,
   requests: Awaited<ReturnType<typeof requestsOf>>,
   setting: { connections: number; writes: boolean },
-  backend: number,
+  postmaster: number,
   round: number,
-): Promise<Measured> {
-  const databaseProcesses = await processesBeside(backend)
+): Promise<Measured | undefined> {
+  const databaseProcesses = await childrenOf(postmaster)
   const cpuOf = async (pids: readonly number[]) =>
     (await Promise.all(pids.map(pid => cpuSeconds(pid).catch(() => 0)))).reduce((sum, one) => sum + one, 0)
   await resetPeakMemory(server.pid)
   await database.query('SELECT pg_stat_statements_reset()')
   const [cpu, databaseCpu] = [await cpuSeconds(server.pid), await cpuOf(databaseProcesses)]
   const sent = await send(server.url, requests, { ...setting, seconds })
-  if (sent.answered === 0)
-    throw new Error(
-      `${server.name} answered nothing within ${seconds} s: the machine is too busy, or --seconds too few`,
-    )
+  if (sent.answered === 0) return undefined
   const thousands = sent.answered / 1000
   const [calls] = await database.query<{ calls: number }>(
     `SELECT coalesce(sum(calls), 0)::float8 AS calls FROM pg_stat_statements WHERE query NOT LIKE '%pg_stat_statements%'`,
@@ -219,6 +231,8 @@ async function differs(load: Load, server: RunningServer, data: ReadsData): Prom
     const given = await ask(server.url, body, headers)
     if (given.includes('"errors"')) return given.slice(0, 300)
     const expected = reference ? await ask(reference.url, body, headers) : given
+    if (expected.includes('"errors"'))
+      throw new Error(`the gateway answers ${load.name} with ${expected.slice(0, 300)}`)
     if (comparable(given) !== comparable(expected))
       return `it answers ${comparable(given).slice(0, 300)}, expected ${comparable(expected).slice(0, 300)}`
     if (!load.writes) continue

@@ -3,7 +3,7 @@ import pg from 'pg'
 import { postgraphile } from 'postgraphile'
 import { TYPES, withPgClient } from 'postgraphile/@dataplan/pg'
 import { makePgService } from 'postgraphile/adaptors/pg'
-import { connection, constant, context, first as firstOf, lambda, object } from 'postgraphile/grafast'
+import { connection, constant, context, lambda, object } from 'postgraphile/grafast'
 import { grafserv } from 'postgraphile/grafserv/node'
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber'
 import { extendSchema, gql } from 'postgraphile/utils'
@@ -64,7 +64,7 @@ const Fields = extendSchema(build => {
   const { sql } = build
   const { users, analyses, archetype_tracking, insights, plans, interviews, interview_status_changes } = build
     .input.pgRegistry.pgResources as Record<string, Step>
-  const { enhanced_prompts, conversations, messages, collective_facts } = build.input.pgRegistry
+  const { enhanced_prompts, conversations, messages, collective_facts, fact_sources } = build.input.pgRegistry
     .pgResources as Record<string, Step>
   const executor = users.executor
   const by = ($rows: Step, ...columns: [string, 'ASC' | 'DESC'][]) => {
@@ -73,23 +73,23 @@ const Fields = extendSchema(build => {
     return $rows
   }
   const newest = ($rows: Step) => by($rows, ['created_at', 'DESC'], ['id', 'DESC'])
-  const pageOf = ($rows: Step, fieldArgs: Step) => {
-    const $page = connection($rows)
-    $page.setFirst(fieldArgs.getRaw('first'))
-    return $page
+  // Unique indexes that are no constraints are not known to be unique.
+  const one = ($rows: Step) => {
+    $rows.setOrderIsUnique()
+    return $rows.single()
   }
-  const viewer = () => users.get({ issuer: constant(''), subject: context().get('subject') } as Step)
+  const viewer = () => one(users.find({ issuer: constant(''), subject: context().get('subject' as never) }))
   return {
     typeDefs: gql`
       extend type Query {
         viewer: User
-        collectiveFacts(promoted: Boolean, first: Int): CollectiveFactConnection
+        collectiveFacts(promoted: Boolean): CollectiveFactConnection
       }
       extend type User {
         latestAnalysis(archetype: Archetype!): Analysis
         tracking: [ArchetypeTracking!]!
-        analyses(first: Int): AnalysisConnection
-        interviews(first: Int): InterviewConnection
+        analyses: AnalysisConnection
+        interviews: InterviewConnection
         conversation(sessionId: String!): Conversation
       }
       extend type Analysis {
@@ -105,7 +105,12 @@ const Fields = extendSchema(build => {
         history: [InterviewStatusChange!]!
       }
       extend type Conversation {
-        messages(first: Int, after: String): MessageConnection
+        messages(first: Int, after: String): MessagePage
+      }
+      # Its cursors are the gateway's own: the query that is measured begins after one.
+      type MessagePage {
+        nodes: [Message!]!
+        pageInfo: PageInfo!
       }
       extend type CollectiveFact {
         isPromoted: Boolean!
@@ -131,10 +136,11 @@ const Fields = extendSchema(build => {
       Query: {
         plans: {
           viewer: () => viewer(),
-          collectiveFacts(_$root: Step, fieldArgs: Step) {
+          collectiveFacts() {
             const $facts = collective_facts.find()
             $facts.where(sql`${$facts.alias}.promoted_at IS NOT NULL`)
-            return pageOf(by($facts, ['last_confirmed_at', 'DESC'], ['id', 'DESC']), fieldArgs)
+            // The arguments of a page are added to every field of a connection's type.
+            return connection(by($facts, ['last_confirmed_at', 'DESC'], ['id', 'DESC']))
           },
         },
       },
@@ -144,17 +150,15 @@ const Fields = extendSchema(build => {
             const $analyses = newest(
               analyses.find({ user_id: $user.get('id'), archetype: fieldArgs.getRaw('archetype') }),
             )
-            $analyses.setFirst(1)
-            return firstOf($analyses)
+            $analyses.setFirst(constant(1))
+            return $analyses.single()
           },
           tracking: ($user: Step) =>
             by(archetype_tracking.find({ user_id: $user.get('id') }), ['archetype', 'ASC']),
-          analyses: ($user: Step, fieldArgs: Step) =>
-            pageOf(newest(analyses.find({ user_id: $user.get('id') })), fieldArgs),
-          interviews: ($user: Step, fieldArgs: Step) =>
-            pageOf(newest(interviews.find({ user_id: $user.get('id') })), fieldArgs),
+          analyses: ($user: Step) => connection(newest(analyses.find({ user_id: $user.get('id') }))),
+          interviews: ($user: Step) => connection(newest(interviews.find({ user_id: $user.get('id') }))),
           conversation: ($user: Step, fieldArgs: Step) =>
-            conversations.get({ user_id: $user.get('id'), session_id: fieldArgs.getRaw('sessionId') }),
+            one(conversations.find({ user_id: $user.get('id'), session_id: fieldArgs.getRaw('sessionId') })),
         },
       },
       Analysis: {
@@ -178,7 +182,8 @@ const Fields = extendSchema(build => {
       },
       Interview: {
         plans: {
-          enhancedPrompt: ($interview: Step) => enhanced_prompts.get({ interview_id: $interview.get('id') }),
+          enhancedPrompt: ($interview: Step) =>
+            one(enhanced_prompts.find({ interview_id: $interview.get('id') })),
           history: ($interview: Step) =>
             by(interview_status_changes.find({ interview_id: $interview.get('id') }), ['version', 'ASC']),
         },
@@ -193,8 +198,16 @@ const Fields = extendSchema(build => {
               true,
             )
             $messages.where(sql`${$messages.alias}.seq > ${$messages.placeholder($after, TYPES.int)}`)
-            return pageOf(by($messages, ['seq', 'ASC']), fieldArgs)
+            const $page = connection(by($messages, ['seq', 'ASC']))
+            $page.setFirst(fieldArgs.getRaw('first'))
+            return $page
           },
+        },
+      },
+      MessagePage: {
+        plans: {
+          nodes: ($page: Step) => $page.nodes(),
+          pageInfo: ($page: Step) => $page.pageInfo(),
         },
       },
       CollectiveFact: {
@@ -202,13 +215,8 @@ const Fields = extendSchema(build => {
           isPromoted: ($fact: Step) =>
             $fact.select(sql`(${$fact.getClassStep().alias}.promoted_at IS NOT NULL)`, TYPES.boolean),
           contributedByViewer($fact: Step) {
-            const $facts = $fact.getClassStep()
-            const subject = $facts.placeholder(context().get('subject' as never), TYPES.text)
-            return $fact.select(
-              sql`EXISTS (SELECT 1 FROM fact_sources s JOIN users u ON u.id = s.user_id
-                WHERE s.fact_id = ${$facts.alias}.id AND u.issuer = '' AND u.subject = ${subject})`,
-              TYPES.boolean,
-            )
+            const $source = fact_sources.get({ fact_id: $fact.get('id'), user_id: viewer().get('id') })
+            return lambda($source.get('fact_id'), (id: string | null) => id != null, true)
           },
         },
       },
