@@ -185,6 +185,7 @@ describe('a retry', () => {
     const enhance = new EnhanceInterview({
       db: client,
       runOnce: {
+        resumes: () => {},
         request: async () => ({
           type: 'failed',
           runId: '',
