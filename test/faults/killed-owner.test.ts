@@ -90,7 +90,7 @@ test('a result that was committed before its owner was killed answers everyone o
   const run = await startRun(scene, ['b', 'c'])
 
   // What the answers are read from, and the commit does not touch: the owner stands still between the two.
-  const held = await holdLock(scene.database.url, 'LOCK TABLE data_points IN ACCESS EXCLUSIVE MODE')
+  const held = await holdLock(scene.database.url, 'LOCK TABLE plans IN ACCESS EXCLUSIVE MODE')
   run.firstCall.answer()
   await held.waitedFor()
   expect(await scene.database.query('SELECT summary FROM analyses')).toEqual([
