@@ -20,7 +20,14 @@ const rows = () => Array.from({ length: stored?.count ?? 0 }, (_, index) => row(
 const db: Queryable = {
   async query<Row>({ name }: { name: string }, values: readonly unknown[] = []) {
     asked.push(name)
-    const found = name === 'messages-page' ? rows().slice(Number(values[1])) : tail()
+    // One key: `{after}`.
+    const afterSeq = Number(String(values[1]).slice(1, -1))
+    const found =
+      name === 'messages-pages'
+        ? rows()
+            .slice(afterSeq)
+            .map(message => ({ ...message, place: 1 }))
+        : tail()
     return found as Row[]
   },
 }
@@ -86,7 +93,7 @@ test('an older tail, or none, does not serve, and is written anew', async () => 
 test('a newer tail than the row that was read does not serve, and is left alone', async () => {
   await cache.replace('c', { version: 3, messages: cachedMessages(1, 4) })
   expect(await from()).toEqual(['1 stored', '2 stored', '3 stored'])
-  expect(asked).toEqual(['messages-page'])
+  expect(asked).toEqual(['messages-pages'])
   expect((await cache.read('c'))?.version).toBe(3)
   expect(await errors()).toBe(0)
 })
