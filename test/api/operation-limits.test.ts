@@ -131,6 +131,16 @@ test('sizes that come in variables count as those in the document, and no more t
   expect(await cost({ n: 1_000_000 })).toMatchObject({ code: 'OPERATION_TOO_COMPLEX', cost: 102 })
 })
 
+test('ids that are the default of their variable count as those that are sent', async () => {
+  const ids = JSON.stringify(Array.from({ length: 9 }, (_, i) => `id ${i}`))
+  const query = (rest: string) =>
+    `query ($ids: [ID!]! ${rest}) { nodes(ids: $ids) { ... on User { analyses(first: 10) { nodes { id } } } } }`
+  const answer = await ask(gateway.url, { query: query(`= ${ids}`) }, { token })
+  expect(expectError(answer, 'OPERATION_TOO_COMPLEX').extensions).toMatchObject({ cost: 108 })
+  const fewer = await ask(gateway.url, { query: query(`= ${ids}`), variables: { ids: [] } }, { token })
+  expect(fewer).toEqual({ data: { nodes: [] } })
+})
+
 test('each mutation costs ten, wherever it stands', async () => {
   const one = (i: number) => `a${i}: logout(refreshToken: "x")`
   const query = (count: number) => `mutation { ...M } fragment M on Mutation { ${repeat(count, one)} }`
@@ -148,6 +158,18 @@ test('fragments that multiply each other are counted at once, and refused', asyn
   const startedAtMs = performance.now()
   const { errors } = await ask(roomy.url, { query }, { token })
   expect(errors?.[0]?.extensions.code).toBe('OPERATION_TOO_COMPLEX')
+  expect(performance.now() - startedAtMs).toBeLessThan(5000)
+})
+
+test('nor do pages do so whose length comes in a variable', async () => {
+  const page = (next: string) => repeat(45, () => `interviews(first: $n) { ...${next} }`)
+  const level = (name: string, next: string) =>
+    `fragment ${name} on InterviewConnection { edges { node { user { ${page(next)} } } } }`
+  const query = `query ($n: Int) { viewer { ${page('A')} } } ${level('A', 'B')} ${level('B', 'C')} ${level('C', 'D')}
+                 fragment D on InterviewConnection { pageInfo { hasNextPage } }`
+  const startedAtMs = performance.now()
+  const { errors } = await ask(roomy.url, { query, variables: { n: 1 } }, { token })
+  expect(errors?.[0]?.extensions).toMatchObject({ code: 'OPERATION_TOO_COMPLEX', limit: 5000 })
   expect(performance.now() - startedAtMs).toBeLessThan(5000)
 })
 

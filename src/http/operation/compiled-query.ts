@@ -40,8 +40,8 @@ export class CompiledQueries {
     // Nothing has been executed.
     if (!('data' in result)) return execute(args)
     return {
-      ...result,
       errors: onePerNull(result.errors, result.data).map(error => asExecuted(error, operation)),
+      data: result.data ?? null,
     }
   }
 
@@ -67,11 +67,19 @@ export class CompiledQueries {
 
   #compile({ document, node }: KnownOperation): Run | undefined {
     const { loc } = node
-    if (!loc || INHERITED.test(loc.source.body)) return undefined
+    if (!loc || INHERITED.test(loc.source.body) || mayJoinConditions(loc.source.body)) return undefined
     const compiled = compileQuery(this.#schema, document, node.name?.value)
     if (!isCompiledQuery(compiled)) return undefined
     return (context, variables) => compiled.query(undefined, context, variables)
   }
+}
+
+/**
+ * Directives and fragments in one document. The compiler keeps a field's conditions at its node, for all places that a fragment is
+ * spread in together, and looks at the first spread alone: `...F @include(if: $a) ...F` would give nothing of F without $a.
+ */
+function mayJoinConditions(text: string): boolean {
+  return text.includes('@') && text.includes('...')
 }
 
 type Run = (

@@ -21,6 +21,7 @@ import {
 import { MAX_PAGE_SIZE } from '../../schema/connection.ts'
 
 type Variables = Readonly<Record<string, unknown>>
+type Definitions = ReadonlyMap<string, VariableDefinitionNode>
 /** One request's look at a cost: a fragment that is spread often is counted once. */
 interface Request {
   readonly variables: Variables
@@ -50,6 +51,7 @@ export function compileCost(
   const root = schema.getRootType(operation.operation)
   if (!root) return () => 0
   const definitions = new Map(operation.variableDefinitions?.map(node => [node.variable.name.value, node]))
+  const sizes = new Map<string, Cost>()
   /** By the page that it is spread in too: that is how long a connection's lists are. Each is worked out once, however often it is spread. */
   const costsByFragment = new Map<string, Map<Cost | undefined, Cost>>()
   const own = operation.operation === 'mutation' ? MUTATION_COST : 1
@@ -102,7 +104,7 @@ export function compileCost(
     const price = typeof declared === 'number' ? declared : isRoot ? own : 1
     if (!isCompositeType(type)) return isRoot || declared !== undefined ? price : 0
     const first = field.args.find(({ name }) => name === 'first')
-    const asked = first && sizeOf(argument(node, 'first'), first.defaultValue, definitions)
+    const asked = first && sizeOf(argument(node, 'first'), first.defaultValue, { definitions, sizes })
     const inner = node.selectionSet
       ? ofSelections(node.selectionSet, type, isPage(type) ? (asked ?? ASSUMED_LIST_SIZE) : undefined)
       : 0
@@ -111,7 +113,7 @@ export function compileCost(
       field === SchemaMetaFieldDef || field === TypeMetaFieldDef ? INTROSPECTION_WEIGHT : 1,
     )
     if (!isList(field)) return each
-    const size = pageSize ?? asked ?? lengthOf(argument(node, 'ids')) ?? listSize(schema, node)
+    const size = pageSize ?? asked ?? lengthOf(argument(node, 'ids'), definitions) ?? listSize(schema, node)
     return multiply(each, size)
   }
 
@@ -155,7 +157,7 @@ function listSize(schema: GraphQLSchema, { name }: FieldNode): number {
 function sizeOf(
   argument: ArgumentNode | undefined,
   otherwise: unknown,
-  definitions: ReadonlyMap<string, VariableDefinitionNode>,
+  { definitions, sizes }: { definitions: Definitions; sizes: Map<string, Cost> },
 ): Cost {
   const fallback = pageSize(otherwise) ?? ASSUMED_LIST_SIZE
   if (!argument) return fallback
@@ -165,7 +167,11 @@ function sizeOf(
   const name = value.name.value
   const given = definitions.get(name)?.defaultValue
   const variableDefault = (given?.kind === Kind.INT ? pageSize(Number(given.value)) : undefined) ?? fallback
-  return ({ variables }) => pageSize(variables[name]) ?? variableDefault
+  const key = `${name} ${variableDefault}`
+  // One for each variable: fragments know by it that they have been worked out, or each would be as often as it is spread, level upon level.
+  const size = sizes.get(key) ?? (({ variables }) => pageSize(variables[name]) ?? variableDefault)
+  sizes.set(key, size)
+  return size
 }
 
 function pageSize(value: unknown): number | undefined {
@@ -174,14 +180,17 @@ function pageSize(value: unknown): number | undefined {
     : undefined
 }
 
-function lengthOf(argument: ArgumentNode | undefined): Cost | undefined {
+function lengthOf(argument: ArgumentNode | undefined, definitions: Definitions): Cost | undefined {
   if (!argument) return undefined
   const { value } = argument
   if (value.kind === Kind.LIST) return Math.min(value.values.length, MAX_PAGE_SIZE)
   if (value.kind !== Kind.VARIABLE) return 1
   const name = value.name.value
+  const given = definitions.get(name)?.defaultValue
+  const otherwise = given?.kind === Kind.LIST ? Math.min(given.values.length, MAX_PAGE_SIZE) : 1
   return ({ variables }) => {
     const given = variables[name]
+    if (given === undefined) return otherwise
     return Array.isArray(given) ? Math.min(given.length, MAX_PAGE_SIZE) : 1
   }
 }
