@@ -134,6 +134,11 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
     const sent = request.headers['x-request-id']
     const requestId = typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID()
     response.setHeader('x-request-id', requestId)
+    // The address is made of both; Yoga would answer with its own stack, and the paths of this machine in it.
+    if (!URL.canParse(`http://${request.headers.host}${request.url}`)) {
+      const message = 'The header Host and the path make no address.'
+      return sendJson(response, 400, { errors: [{ message, extensions: { code: 'BAD_USER_INPUT' } }] })
+    }
     underWay.add(response)
     response.once('close', () => {
       underWay.delete(response)

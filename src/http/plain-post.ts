@@ -93,5 +93,5 @@ function parse(body: Buffer): unknown {
 /** No document that subscribes is without the word; and one that is not there may be known by its hash. */
 function mayStream(params: unknown): boolean {
   const query = (params as { query?: unknown } | null)?.query
-  return typeof query !== 'string' || query.includes('subscription')
+  return typeof query !== 'string' || query === '' || query.includes('subscription')
 }

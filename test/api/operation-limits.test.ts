@@ -138,7 +138,7 @@ test('ids that are the default of their variable count as those that are sent', 
   const answer = await ask(gateway.url, { query: query(`= ${ids}`) }, { token })
   expect(expectError(answer, 'OPERATION_TOO_COMPLEX').extensions).toMatchObject({ cost: 108 })
   const fewer = await ask(gateway.url, { query: query(`= ${ids}`), variables: { ids: [] } }, { token })
-  expect(fewer).toEqual({ data: { nodes: [] } })
+  expect(fewer.data).toEqual({ nodes: [] })
 })
 
 test('each mutation costs ten, wherever it stands', async () => {
@@ -162,7 +162,7 @@ test('fragments that multiply each other are counted at once, and refused', asyn
 })
 
 test('nor do pages do so whose length comes in a variable', async () => {
-  const page = (next: string) => repeat(45, () => `interviews(first: $n) { ...${next} }`)
+  const page = (next: string) => repeat(42, () => `interviews(first: $n) { ...${next} }`)
   const level = (name: string, next: string) =>
     `fragment ${name} on InterviewConnection { edges { node { user { ${page(next)} } } } }`
   const query = `query ($n: Int) { viewer { ${page('A')} } } ${level('A', 'B')} ${level('B', 'C')} ${level('C', 'D')}

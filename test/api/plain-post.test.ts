@@ -260,6 +260,7 @@ describe('the plain way', () => {
 
   test.each<[string, Sent, unknown]>([
     ['a subscription', { body: json({ query: 'subscription { factPromoted { id } }' }) }, 'read'],
+    ['an empty document with an id', { body: json({ query: '', documentId: 'a' }) }, 'read'],
     ['a body that is no JSON', { body: '{' }, 'read'],
     ['an operation known by its hash', { body: json({ extensions: {} }) }, 'read'],
     ['a list', { body: '[]' }, 'read'],

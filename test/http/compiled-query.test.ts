@@ -88,10 +88,7 @@ const QUERIES: [string, Record<string, unknown>?][] = [
     { s: false },
   ],
   ...[true, false].flatMap((s): [string, Record<string, unknown>][] => [
-    [
-      'query ($s: Boolean!) { viewer { ...F @include(if: $s) ...F } } fragment F on User { id email }',
-      { s },
-    ],
+    ['query ($s: Boolean!) { viewer { ...F @include(if: $s) ...F } } fragment F on User { id email }', { s }],
     [
       'query ($s: Boolean!) { viewer { ...F @skip(if: $s) ... @include(if: $s) { ...F } } } fragment F on User { id }',
       { s },
