@@ -136,7 +136,7 @@ test('ids that are the default of their variable count as those that are sent', 
   const query = (rest: string) =>
     `query ($ids: [ID!]! ${rest}) { nodes(ids: $ids) { ... on User { analyses(first: 10) { nodes { id } } } } }`
   const answer = await ask(gateway.url, { query: query(`= ${ids}`) }, { token })
-  expect(expectError(answer, 'OPERATION_TOO_COMPLEX').extensions).toMatchObject({ cost: 108 })
+  expect(expectError(answer, 'OPERATION_TOO_COMPLEX', /108/).extensions).toMatchObject({ cost: 108 })
   const fewer = await ask(gateway.url, { query: query(`= ${ids}`), variables: { ids: [] } }, { token })
   expect(fewer.data).toEqual({ nodes: [] })
 })
