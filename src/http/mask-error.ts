@@ -26,8 +26,8 @@ export function maskError(
   if (error instanceof GraphQLError) {
     const cause = rootCause(error)
     const code = cause.extensions?.code
-    // Without an error of ours behind it, graphql-js itself says what is wrong with a variable or an argument.
-    if (cause instanceof GraphQLError && !cause.originalError) {
+    // Without an error of ours behind it, graphql-js itself says what is wrong with a variable or an argument, and where it is written.
+    if (cause instanceof GraphQLError && !cause.originalError && !isOfAnswer(error, cause)) {
       const known = typeof code === 'string' ? (CODE_BY_FOREIGN_CODE[code] ?? code) : 'BAD_USER_INPUT'
       // What graphql-js wrapped around an error without a code says which variable it is about, and where in it.
       const message = typeof code === 'string' ? cause.message : error.message
@@ -68,6 +68,16 @@ export function maskError(
     requestId,
     logger,
     signal,
+  )
+}
+
+/** What a resolver gave fits no answer, as a value that an enum does not have: the message holds it, and no place in the document. */
+function isOfAnswer(error: GraphQLError, cause: GraphQLError): boolean {
+  return (
+    error !== cause &&
+    error.path !== undefined &&
+    cause.nodes === undefined &&
+    cause.extensions.code === undefined
   )
 }
 

@@ -1,8 +1,10 @@
-import { GraphQLError, parse, type SelectionNode } from 'graphql'
+import { buildSchema, execute, GraphQLError, parse, type SelectionNode } from 'graphql'
 import { expect, test } from 'vitest'
 import { LockTimeoutError } from '../../src/coordination/lock-errors.ts'
 import { DatabaseAwayError } from '../../src/database/postgres-errors.ts'
 import { maskError, withoutHttp } from '../../src/http/mask-error.ts'
+import { CompiledQueries } from '../../src/http/operation/compiled-query.ts'
+import { KnownDocument } from '../../src/http/operation/documents.ts'
 import { createLogger } from '../../src/shared/logger.ts'
 
 const { definitions } = parse('{ secret: viewer { id } }')
@@ -39,6 +41,47 @@ test('what went wrong on our side is INTERNAL, with the id of the request and no
     },
   ])
 })
+
+test.each([
+  ['{ number }', { number: 'hunter2' }],
+  ['{ list }', { list: 'hunter2' }],
+  ['{ kind }', { kind: 'hunter2' }],
+])(
+  'what a resolver gave to %s and fits no answer is INTERNAL, executed or compiled',
+  async (query, given) => {
+    const schema = buildSchema('type Query { number: Int list: [Int] kind: Kind } enum Kind { A }')
+    for (const field of Object.values(schema.getQueryType()?.getFields() ?? {}))
+      field.resolve = () => Object.values(given)[0]
+    const document = parse(query)
+    const operation = new KnownDocument(schema, document).choose(undefined)
+    const queries = new CompiledQueries(schema)
+    for (let time = 0; time < 4; time++) {
+      const { lines, mask } = scene()
+      const { errors } = await queries.execute(operation, { schema, document })
+      expect(mask(errors?.[0])).toMatchObject({
+        message: expect.not.stringContaining('hunter2'),
+        extensions: { code: 'INTERNAL', requestId: 'r1' },
+      })
+      expect(lines).toHaveLength(1)
+    }
+    expect(queries.has(operation)).toBe(true)
+  },
+)
+
+test.each([true, false])(
+  "an argument that its variable leaves null is the client's, compiled: %s",
+  async compiled => {
+    const schema = buildSchema('type Query { number(of: Int! = 1): Int }')
+    const document = parse('query ($of: Int = 1) { number(of: $of) }')
+    const operation = new KnownDocument(schema, document).choose(undefined)
+    const queries = new CompiledQueries(schema)
+    const args = { schema, document, variableValues: { of: null } }
+    for (let time = 0; time < 4; time++) {
+      const { errors } = compiled ? await queries.execute(operation, args) : await execute(args)
+      expect(scene().mask(errors?.[0]).extensions).toEqual({ code: 'BAD_USER_INPUT' })
+    }
+  },
+)
 
 test('one error is told whole once, and once more for each other request that it failed', () => {
   const { lines, mask } = scene()

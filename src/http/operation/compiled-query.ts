@@ -105,13 +105,13 @@ function onePerNull(errors: readonly GraphQLError[], data: unknown): readonly Gr
   })
 }
 
-/** A fault of ours, which graphql-js puts behind the error that it tells. */
-const NULL_IN_SPITE = /^Cannot return null for non-nullable field /
+/** What the compiler says itself of what a client sent; all else that it says is a fault of ours, which graphql-js puts behind the error. */
+const OF_ARGUMENT = /^Argument "/
 
 /** The compiler's error knows where its field stands, and not the node there. */
 function asExecuted(error: GraphQLError, operation: KnownOperation): GraphQLError {
   const { message, path, locations } = error
-  const originalError = error.originalError ?? (NULL_IN_SPITE.test(message) ? new Error(message) : undefined)
+  const originalError = error.originalError ?? (OF_ARGUMENT.test(message) ? undefined : new Error(message))
   const fields = fieldsByPlace(operation)
   const nodes = (locations ?? []).flatMap(({ line, column }) => fields.get(`${line}:${column}`) ?? [])
   return new GraphQLError(message, { nodes, path: path ?? null, originalError: originalError ?? null })
