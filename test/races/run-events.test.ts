@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { expect, inject, onTestFinished, test } from 'vitest'
-import { LIVENESS_LOCK_CLASS, RUN_CHANNEL } from '../../src/database/leases.ts'
+import { HAND_OVER_CHANNEL, LIVENESS_LOCK_CLASS, RUN_CHANNEL } from '../../src/database/leases.ts'
 import { GenerationError } from '../../src/providers/generator.ts'
 import { FakeGenerator } from '../support/fake-generator.ts'
 import { Gate } from '../support/gate.ts'
@@ -77,5 +77,5 @@ test('an instance shows that it lives by one session, which holds the lock of it
        WHERE locktype = 'advisory' AND classid = $1 AND objid = $2 AND granted AND datname = current_database()`,
       [LIVENESS_LOCK_CLASS, instance],
     ),
-  ).toEqual([{ name: 'tributary-liveness', query: `LISTEN ${RUN_CHANNEL}`, mode: 'ExclusiveLock' }])
+  ).toEqual([{ name: 'tributary-liveness', query: `LISTEN ${HAND_OVER_CHANNEL}`, mode: 'ExclusiveLock' }])
 })
