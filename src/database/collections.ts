@@ -62,7 +62,12 @@ const UPSERT_DOCUMENTS = {
       to_tsvector(new.language::regconfig, new.text)
         || array_to_tsvector(ARRAY[${SCOPE('$1::uuid', '$2::int', 'new.language')}])
     FROM jsonb_to_recordset($3::jsonb) AS new ("documentId" text, text text, metadata jsonb, language text)
-    LEFT JOIN documents old ON old.collection_id = $1::uuid AND old.edition = $2::int AND old.document_id = new."documentId"
+    -- One look into the index for each. As a plain join the planner, which knows nothing of what this transaction has written, reads
+    -- the whole edition for each batch.
+    LEFT JOIN LATERAL (
+      SELECT document_id, text, metadata, language FROM documents
+      WHERE collection_id = $1::uuid AND edition = $2::int AND document_id = new."documentId" LIMIT 1
+    ) old ON true
     -- What is there already costs no new row, and no new entries of the index.
     WHERE old.document_id IS NULL
       OR (old.text, old.metadata, old.language) IS DISTINCT FROM (new.text, coalesce(new.metadata, 'null'), new.language)
