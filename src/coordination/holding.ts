@@ -43,7 +43,7 @@ export class Holding {
   readonly #options: HoldingOptions
   /** Held by this instance and not known to be saved, by their ids, in their order. */
   readonly #local = new Map<string, JournalEntry>()
-  readonly #localByKey = new Map<string, { entries: number; localOnly: boolean }>()
+  readonly #localByKey = new Map<string, { entries: number; localOnly: number }>()
   #localBytes = 0
   #localMessages = { shared: 0, localOnly: 0 }
   /** On their way to the stream; they count, so that many at once do not go beyond the bounds together. */
@@ -129,12 +129,17 @@ export class Holding {
     return 'held'
   }
 
-  /** Puts entries on the stream, where nothing of their key that this instance has would be overtaken so. */
+  /** Puts entries on the stream, behind all that this instance has of their key, so that nobody saves them before it. */
   async #share(entries: readonly HeldEntry[], key: string): Promise<'shared' | 'full' | 'not shared'> {
     const { stream, logger } = this.#options
     if (!stream) return 'not shared'
     try {
-      if (!(await this.#mayShare(key, stream))) return 'not shared'
+      const missing = await this.#missing(key, stream)
+      for (let from = 0; from < missing.length; from += CHUNK) {
+        const chunk = missing.slice(from, from + CHUNK)
+        if ((await stream.add(chunk)) === 'full') return 'full'
+        for (const entry of chunk) this.#markShared(entry)
+      }
       return (await stream.add(entries)) === 'full' ? 'full' : 'shared'
     } catch (error) {
       logger.warn({ err: error }, 'Redis does not take what is held; it is held by this instance alone')
@@ -158,12 +163,14 @@ export class Holding {
     }
   }
 
-  /** Whether nothing on the stream could overtake what this instance has: what came before is on it too, or there is nothing. */
-  async #mayShare(key: string, stream: HeldStream): Promise<boolean> {
+  /**
+   * What this instance has of a key and the stream has not: what Redis did not take, or has lost, or what another instance
+   * has saved since. Which of these cannot be told while the database is away, and need not be: saved twice is saved once.
+   */
+  async #missing(key: string, stream: HeldStream): Promise<JournalEntry[]> {
     const here = this.#localByKey.get(key)
-    if (!here) return true
-    // A Redis that was restarted may have lost what it had.
-    return !here.localOnly && (await stream.holds(key))
+    if (!here || (here.localOnly === 0 && (await stream.holds(key)))) return []
+    return [...this.#local.values()].filter(entry => entry.key === key)
   }
 
   /** Saves what can be saved now. Shared by all who ask at the same time; never rejects. */
@@ -279,10 +286,20 @@ export class Holding {
     this.#local.set(entry.id, entry)
     this.#localBytes += Buffer.byteLength(entry.payload)
     this.#localMessages[entry.shared ? 'shared' : 'localOnly'] += entry.messages
-    const ofKey = this.#localByKey.get(entry.key) ?? { entries: 0, localOnly: false }
+    const ofKey = this.#localByKey.get(entry.key) ?? { entries: 0, localOnly: 0 }
     ofKey.entries++
-    ofKey.localOnly ||= !entry.shared
+    if (!entry.shared) ofKey.localOnly++
     this.#localByKey.set(entry.key, ofKey)
+  }
+
+  #markShared(entry: JournalEntry): void {
+    const ofKey = this.#localByKey.get(entry.key)
+    // Or it is saved meanwhile.
+    if (entry.shared || !ofKey || !this.#local.has(entry.id)) return
+    entry.shared = true
+    ofKey.localOnly--
+    this.#localMessages.localOnly -= entry.messages
+    this.#localMessages.shared += entry.messages
   }
 
   #forget(entries: readonly HeldEntry[]): void {
@@ -293,7 +310,9 @@ export class Holding {
       this.#localBytes -= Buffer.byteLength(entry.payload)
       this.#localMessages[entry.shared ? 'shared' : 'localOnly'] -= entry.messages
       const ofKey = this.#localByKey.get(entry.key)
-      if (ofKey && --ofKey.entries === 0) this.#localByKey.delete(entry.key)
+      if (!ofKey) continue
+      if (!entry.shared) ofKey.localOnly--
+      if (--ofKey.entries === 0) this.#localByKey.delete(entry.key)
     }
   }
 
