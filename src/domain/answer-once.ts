@@ -12,6 +12,34 @@ export function idempotencyKeyIssues(key: string | null): FieldIssue[] {
     : [{ path: ['input', 'idempotencyKey'], message: parsed.error.issues[0]?.message ?? '' }]
 }
 
+/** No client's key begins so. */
+const TAKEN_KEY = '\u0001input'
+
+/**
+ * Makes a key that of this input for 24 hours, whatever becomes of it: of different inputs at once, on whatever instances, one goes
+ * on and has its effect. Called before the first effect and after what refuses the input; inside a transaction it is undone with it.
+ * @param beginning what all who bring the same input begin with
+ * @returns what the first of them brought; undefined where the key came with another input
+ */
+export async function takeKey<Beginning>(
+  db: Queryable,
+  claim: IdempotencyClaim | null,
+  beginning: Beginning,
+): Promise<Beginning | undefined> {
+  if (!claim) return beginning
+  const kept = await keepAnswer<Beginning>(db, { ...claim, key: `${TAKEN_KEY} ${claim.key}` }, beginning)
+  return kept.type === 'kept' ? kept.answer : undefined
+}
+
+/** Asked under the lease of a run: what the same request, sent twice, has made between our look at the key and the lease. */
+export async function madeUnder<Answer>(
+  db: Queryable,
+  claim: IdempotencyClaim | null,
+): Promise<Answer | undefined> {
+  const kept = claim ? await findKeptAnswer<Answer>(db, claim) : undefined
+  return kept?.type === 'kept' ? kept.answer : undefined
+}
+
 /**
  * The answer of a mutation that may carry an idempotency key: within 24 hours the same key and input get the same answer
  * on every instance; of two at once both get the first. Another input under the same key is refused.
@@ -20,7 +48,7 @@ export async function answerOnce<Kept, Outcome>(
   db: Queryable,
   claim: IdempotencyClaim | null,
   steps: {
-    /** Does the work; what it stores under `claim` in its own transaction survives a crash right after it. */
+    /** Takes the key and does the work; what it stores under `claim` in its own transaction survives a crash right after it. */
     anew: () => Promise<Outcome>
     /** What is kept of an outcome; undefined for one that may end otherwise next time. */
     keep: (outcome: Outcome) => Kept | undefined

@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { GenerationError } from '../../src/providers/generator.ts'
 import { callersArrived, coordinationFigures } from '../support/coordination-figures.ts'
 import { FakeGenerator } from '../support/fake-generator.ts'
 import { Gate } from '../support/gate.ts'
-import { requestAnalysis } from '../support/graphql-client.ts'
+import { dataPoints, post, RECORD_DATA_POINTS, requestAnalysis } from '../support/graphql-client.ts'
+import { holdLock } from '../support/process-locks.ts'
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
 import { startTestGateway, type TestGateway, tokenOf } from '../support/test-gateway.ts'
 import { until } from '../support/until.ts'
@@ -20,7 +21,10 @@ beforeAll(async () => {
 })
 beforeEach(() => {
   generator.calls.length = 0
+  generator.planCalls.length = 0
+  generator.conflicts = []
   generator.behave = async () => {}
+  generator.behavePlan = async () => {}
 })
 afterAll(async () => {
   await here?.close()
@@ -67,6 +71,183 @@ test('two at once under one key give one effect and two equal answers', async ()
   const [one, other] = await Promise.all(answers)
   expect(one).toEqual(other)
   expect(generator.calls).toHaveLength(1)
+})
+
+/** Every mutation that takes a key: two inputs of it, what it answers, and where its effects are. */
+const KEYED = {
+  requestAnalysis: {
+    inputs: [{ archetype: 'PEAK_PERFORMER' }, { archetype: 'FOUNDATION_BUILDER' }],
+    payload: 'RequestAnalysisPayload { source analysis { id } }',
+    effects: 'analyses WHERE true',
+  },
+  generatePlan: {
+    inputs: ['ROUTINE', 'NUTRITION'].map(kind => ({ kind, archetype: 'PEAK_PERFORMER' })),
+    payload: 'GeneratePlanPayload { source plan { id } }',
+    effects: 'plans WHERE true',
+  },
+  createInterview: {
+    inputs: [{ topic: 'sleep' }, { topic: 'work' }],
+    payload: 'CreateInterviewPayload { interview { id } }',
+    effects: 'interviews WHERE true',
+  },
+  sendMessage: {
+    inputs: [{ content: 'hello' }, { content: 'goodbye' }],
+    payload: 'SendMessagePayload { source reply { id } }',
+    effects: "messages JOIN conversations ON conversations.id = conversation_id WHERE role = 'USER'",
+  },
+} as const
+
+async function ask(gateway: TestGateway, token: string, field: keyof typeof KEYED, input: object) {
+  const type = `${field[0]?.toUpperCase()}${field.slice(1)}Input!`
+  const query = `mutation ($input: ${type}) { ${field}(input: $input) {
+    __typename ... on ${KEYED[field].payload} ... on InvalidInputError { issues { path } } } }`
+  const { data, errors } = await post<Record<string, { __typename: string }>>(gateway.url, {
+    query,
+    variables: { input },
+    token,
+  })
+  const answer = data?.[field]
+  if (!answer) throw new Error(`no data: ${JSON.stringify(errors)}`)
+  return answer
+}
+
+/** Makes the user, who is then made by no request of the test. */
+const known = (token: string) => post(here.url, { query: '{ viewer { id } }', token })
+
+const effectsOf = (field: keyof typeof KEYED, subject: string) =>
+  database.query(
+    `SELECT 1 FROM ${KEYED[field].effects} AND user_id = (SELECT id FROM users WHERE subject = '${subject}')`,
+  )
+/** Statements that wait for a lock, in this test's database. */
+const waitingForLock = (count: number) =>
+  until(
+    async () => {
+      const waiting = await database.query(
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+      )
+      return waiting.length >= count
+    },
+    { what: `${count} statements to wait for a lock` },
+  )
+
+describe.each(Object.keys(KEYED) as (keyof typeof KEYED)[])('two at once under one key of %s', field => {
+  test.each([
+    ['one instance', () => [here, here]],
+    ['two instances', () => [here, there]],
+  ] as const)('with different inputs on %s give one effect, and the other is refused', async (where, at) => {
+    const subject = `${field} on ${where}`
+    const token = await tokenOf(subject)
+    await known(token)
+    const lock = await holdLock(database.url, 'LOCK TABLE idempotency_keys IN EXCLUSIVE MODE')
+    const answers = at().map((gateway, index) =>
+      ask(gateway, token, field, { ...KEYED[field].inputs[index], idempotencyKey: 'one' }),
+    )
+    // Each has looked for the key and found none.
+    await waitingForLock(2)
+    await lock.release()
+    const types = (await Promise.all(answers)).map(({ __typename }) => __typename)
+    expect(types.sort()).toEqual(['IdempotencyKeyReusedError', KEYED[field].payload.split(' ')[0]].sort())
+    expect(await effectsOf(field, subject)).toHaveLength(1)
+  })
+})
+
+test('a key that came with one mutation is refused by every other one, also at once', async () => {
+  const token = await tokenOf('of all kinds')
+  await known(token)
+  const lock = await holdLock(database.url, 'LOCK TABLE idempotency_keys IN EXCLUSIVE MODE')
+  const fields = Object.keys(KEYED) as (keyof typeof KEYED)[]
+  const answers = fields.map((field, index) =>
+    ask(index % 2 ? here : there, token, field, { ...KEYED[field].inputs[0], idempotencyKey: 'one' }),
+  )
+  await waitingForLock(fields.length)
+  await lock.release()
+  const types = (await Promise.all(answers)).map(({ __typename }) => __typename)
+  expect(types.filter(type => type === 'IdempotencyKeyReusedError')).toHaveLength(fields.length - 1)
+  const effects = await Promise.all(fields.map(field => effectsOf(field, 'of all kinds')))
+  // A plan stands on an analysis, which is made beside it.
+  expect(effects.flat().length - (types.includes('GeneratePlanPayload') ? 1 : 0)).toBe(1)
+})
+
+test('another input is refused while the first is under way, and after it has failed', async () => {
+  const token = await tokenOf('hasty')
+  const gate = new Gate()
+  generator.behave = async (_input, { signal }) => {
+    await gate.pass(signal)
+    throw new GenerationError('not now', { retryable: false })
+  }
+  const input = { idempotencyKey: 'one', waitMs: 0 }
+  expect(await requestAnalysis(here.url, token, input)).toMatchObject({ __typename: 'GenerationPending' })
+  const another = { ...input, archetype: 'PEAK_PERFORMER' }
+  const refused = { __typename: 'IdempotencyKeyReusedError' }
+  for (const { url } of [here, there])
+    expect(await requestAnalysis(url, token, another)).toMatchObject(refused)
+  const first = requestAnalysis(there.url, token, { idempotencyKey: 'one' })
+  await callersArrived([there], 1)
+  gate.open()
+  expect(await first).toMatchObject({ __typename: 'GenerationFailedError' })
+  expect(await requestAnalysis(here.url, token, another)).toMatchObject(refused)
+  expect(generator.calls).toHaveLength(1)
+})
+
+test('what is refused for its input takes no key', async () => {
+  const token = await tokenOf('impossible')
+  const [input, another] = KEYED.generatePlan.inputs.map(one => ({ ...one, idempotencyKey: 'one' }))
+  generator.conflicts = [{ preferences: ['dietType'], message: 'nothing is left to eat' }]
+  expect(await ask(here, token, 'generatePlan', input ?? {})).toMatchObject({
+    __typename: 'InvalidInputError',
+  })
+  generator.conflicts = []
+  expect(await ask(there, token, 'generatePlan', another ?? {})).toMatchObject({ source: 'FRESH' })
+})
+
+test.each([
+  ['the same', () => here],
+  ['another', () => there],
+])(
+  'sent twice at once, data coming between, a forced request has one effect and one answer: the second on %s instance',
+  async (where, at) => {
+    const token = await tokenOf(`twice, on ${where}`)
+    const gate = new Gate()
+    generator.behave = (_input, { signal }) => gate.pass(signal)
+    const input = { forceRefresh: true, idempotencyKey: 'one' }
+    const first = requestAnalysis(here.url, token, input)
+    await gate.arrived(1)
+    await post(here.url, { query: RECORD_DATA_POINTS, variables: { points: dataPoints(1) }, token })
+    // What is under way has not read it: the second one waits to make its own.
+    const second = requestAnalysis(at().url, token, input)
+    await callersArrived([here, there], 2)
+    gate.open()
+    expect(await second).toEqual(await first)
+    expect(generator.calls).toHaveLength(1)
+  },
+)
+
+test('a plan that is asked for twice under one key is made once, although preferences change between', async () => {
+  const token = await tokenOf('choosy')
+  const prefer = (diet: string) =>
+    post(here.url, {
+      query: `mutation { updatePreferences(input: { dietType: "${diet}" }) { __typename } }`,
+      token,
+    })
+  await prefer('vegan')
+  const gate = new Gate()
+  generator.behavePlan = (_input, { signal }) => gate.pass(signal)
+  const input = { ...KEYED.generatePlan.inputs[0], forceRefresh: true, idempotencyKey: 'one' }
+  const first = ask(here, token, 'generatePlan', input)
+  await gate.arrived(1)
+  await prefer('vegetarian')
+  const second = ask(there, token, 'generatePlan', input)
+  await callersArrived([there], 1)
+  // A third has found no answer under the key, and reads what its plan is made from only after there is one.
+  const lock = await holdLock(database.url, 'LOCK TABLE preferences IN ACCESS EXCLUSIVE MODE')
+  const third = ask(there, token, 'generatePlan', input)
+  await lock.waitedFor()
+  gate.open()
+  const made = await first
+  expect(await second).toEqual(made)
+  await lock.release()
+  expect(await third).toEqual(made)
+  expect(generator.planCalls).toHaveLength(1)
 })
 
 test.each([

@@ -1,6 +1,11 @@
 import { z } from 'zod'
 import { NO_REVISION } from '../../coordination/lease.ts'
-import { type ResumableRun, type RunSpec, UnresumableError } from '../../coordination/run-once.ts'
+import {
+  type FoundAgain,
+  type ResumableRun,
+  type RunSpec,
+  UnresumableError,
+} from '../../coordination/run-once.ts'
 import {
   type AnalysisRow,
   type DecisionFacts,
@@ -20,6 +25,7 @@ import type { FewAtOnce } from '../../shared/few-at-once.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import { SharedRead } from '../../shared/shared-read.ts'
+import { madeUnder } from '../answer-once.ts'
 import { claimToTakeUp, RunClaim, RunInstant, readRunRequest, runClaimOf } from '../run-request.ts'
 import { type AnalysisRules, decideAnalysis, triggerName, windowStart } from './decide-analysis.ts'
 
@@ -139,11 +145,11 @@ export class AnalysisRuns {
         if (!latest) return undefined
         const isSince = (time: WantedAnalysis['asked']) =>
           time !== undefined && latest.createdAt > time.at && latest.dataRevision >= time.dataRevision
+        const mine = takenUp?.asked ? undefined : await madeUnder<{ analysisId: string }>(db, claim)
+        if (mine) return this.#foundAgain(mine.analysisId)
         const serves = forced ? isSince(asked) : decideAnalysis(facts, false, rules).type === 'reuse'
         if (!serves || (takenUp?.asked && !isSince(takenUp.asked))) return undefined
-        const result = await this.load(latest.id)
-        const { id, generationId } = result.analysis
-        return { result, resultId: id, runId: generationId }
+        return this.#foundAgain(latest.id)
       },
 
       collect: async () => {
@@ -200,6 +206,11 @@ export class AnalysisRuns {
       if (!tracking) throw new Error('an analysis has no tracking')
       return { analysis, tracking }
     })
+  }
+
+  async #foundAgain(analysisId: string): Promise<FoundAgain<AnalysisResult>> {
+    const result = await this.load(analysisId)
+    return { result, resultId: analysisId, runId: result.analysis.generationId }
   }
 
   /** Analysis, tracking, insights: one transaction, whose fence is its first statement. */

@@ -3,7 +3,7 @@ import { findLatestAnalysis } from '../../database/analyses.ts'
 import type { IdempotencyClaim } from '../../database/idempotency.ts'
 import { isDatabaseAway } from '../../database/postgres-errors.ts'
 import type { Archetype } from '../../shared/archetype.ts'
-import { answerOnce, idempotencyKeyIssues } from '../answer-once.ts'
+import { answerOnce, idempotencyKeyIssues, takeKey } from '../answer-once.ts'
 import type { FieldIssue } from '../field-issues.ts'
 import { fingerprintOf } from '../fingerprint.ts'
 import { keepAnswers } from '../run-request.ts'
@@ -108,6 +108,7 @@ export class RequestAnalysis {
     claim: IdempotencyClaim | null,
   ): Promise<RequestAnalysisOutcome> {
     const { userId, archetype, forceRefresh, waitMs, signal } = request
+    if (!(await takeKey(this.#options.db, claim, {}))) return { type: 'idempotency-key-reused' }
     let waits = true
     const run = this.#describe(
       { userId, archetype, forced: forceRefresh, claim, isPartOfRun: request.isPartOfRun ?? false },

@@ -6,7 +6,7 @@ import { findMessagesByIds, type MessageRow } from '../../database/messages.ts'
 import { isDatabaseAway } from '../../database/postgres-errors.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Metrics } from '../../shared/metrics.ts'
-import { answerOnce, idempotencyKeyIssues } from '../answer-once.ts'
+import { answerOnce, idempotencyKeyIssues, takeKey } from '../answer-once.ts'
 import { type FieldIssue, fieldIssues, plainText } from '../field-issues.ts'
 import { fingerprintOf } from '../fingerprint.ts'
 import { keepAnswers } from '../run-request.ts'
@@ -133,8 +133,9 @@ export class SendMessage {
     fingerprint: string,
     claim: IdempotencyClaim | null,
   ): Promise<SendMessageOutcome> {
-    const { writer, runOnce } = this.#options
+    const { db, writer, runOnce } = this.#options
     const { waitMs, signal, collection } = request
+    if (!(await takeKey(db, claim, {}))) return { type: 'idempotency-key-reused' }
     const save = await this.#placeOf(request, fingerprint)
     const written = await writer.write(save, { mayBeHeld: false })
     if (written.type !== 'saved') return { type: 'unavailable' }

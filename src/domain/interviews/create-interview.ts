@@ -8,7 +8,7 @@ import { findInterviewsByIds, type InterviewEnhancer, type InterviewRow } from '
 import { isDatabaseAway } from '../../database/postgres-errors.ts'
 import type { RunTransaction } from '../../database/transaction.ts'
 import type { Logger } from '../../shared/logger.ts'
-import { answerOnce, idempotencyKeyIssues } from '../answer-once.ts'
+import { answerOnce, idempotencyKeyIssues, takeKey } from '../answer-once.ts'
 import { type FieldIssue, fieldIssues, longText, plainText } from '../field-issues.ts'
 import { fingerprintOf } from '../fingerprint.ts'
 import { INTERVIEW_PROMPT_QUEUE, type InterviewPromptJob } from './enhance-interview.ts'
@@ -91,6 +91,7 @@ export class CreateInterview {
     return transaction('interviews-create', async transaction => {
       if (claim) {
         // Waits for whoever brought the same key first, and finds what that one made.
+        if (!(await takeKey(transaction, claim, {}))) return { type: 'idempotency-key-reused' }
         const kept = await keepAnswer<{ interviewId: string }>(transaction, claim, { interviewId: id })
         if (kept.type === 'reused') return { type: 'idempotency-key-reused' }
         const first = kept.answer.interviewId

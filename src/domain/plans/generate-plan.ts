@@ -8,7 +8,7 @@ import type { FewAtOnce } from '../../shared/few-at-once.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import { SharedRead } from '../../shared/shared-read.ts'
-import { answerOnce, idempotencyKeyIssues } from '../answer-once.ts'
+import { answerOnce, idempotencyKeyIssues, takeKey } from '../answer-once.ts'
 import type { FieldIssue } from '../field-issues.ts'
 import { fingerprintOf } from '../fingerprint.ts'
 import { keepAnswers } from '../run-request.ts'
@@ -153,8 +153,11 @@ export class GeneratePlan {
       }))
       return { type: 'invalid-input', issues }
     }
+    // Sent again after the preferences have changed, it is still the same request, and joins its run.
+    const taken = await takeKey(db, claim, { preferencesHash: preferenceHashes(preferences).all })
+    if (!taken) return { type: 'idempotency-key-reused' }
     let waits = true
-    const subject = { ...wanted, preferencesHash: preferenceHashes(preferences).all }
+    const subject = { ...wanted, ...taken }
     const run = this.#describe(subject, { forced: forceRefresh, claim, at: facts.now, facts }, () => waits)
     const caller = { joinsAnyRun: true, waitMs, ...(signal && { signal }) }
     const outcome = await this.#options.runOnce.request(run, caller).finally(() => {

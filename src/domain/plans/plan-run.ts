@@ -1,6 +1,11 @@
 import { z } from 'zod'
 import { NO_REVISION } from '../../coordination/lease.ts'
-import { type ResumableRun, type RunSpec, UnresumableError } from '../../coordination/run-once.ts'
+import {
+  type FoundAgain,
+  type ResumableRun,
+  type RunSpec,
+  UnresumableError,
+} from '../../coordination/run-once.ts'
 import type { AnalysisRow } from '../../database/analyses.ts'
 import type { Queryable } from '../../database/client.ts'
 import { readDataPointWindow } from '../../database/data-points.ts'
@@ -17,6 +22,7 @@ import { GenerationError } from '../../providers/generator.ts'
 import type { PlanDraft, PlanGenerator, PlanInput, PlanKind } from '../../providers/plan.ts'
 import type { Archetype } from '../../shared/archetype.ts'
 import { SharedRead } from '../../shared/shared-read.ts'
+import { madeUnder } from '../answer-once.ts'
 import { claimToTakeUp, RunClaim, RunInstant, readRunRequest, runClaimOf } from '../run-request.ts'
 import { preferenceHashes } from './preference-hashes.ts'
 
@@ -162,12 +168,12 @@ export class PlanRuns {
       },
 
       findAgain: async () => {
+        const mine = await madeUnder<{ planId: string }>(db, asked.claim)
+        if (mine) return this.#foundAgain(mine.planId)
         const { latest } = await readPlanFacts(db, subject)
         const isNewer = latest !== null && latest.createdAt > asked.at
         if (!isNewer || latest.preferencesHash !== preferencesHash) return undefined
-        const plan = await this.load(latest.id)
-        const result = { plan, analysisSource: plan.analysisSource }
-        return { result, resultId: plan.id, runId: plan.generationId }
+        return this.#foundAgain(latest.id)
       },
 
       collect: async () => {
@@ -243,6 +249,12 @@ export class PlanRuns {
         return { plan, analysisSource: plan.analysisSource }
       },
     }
+  }
+
+  async #foundAgain(planId: string): Promise<FoundAgain<PlanResult>> {
+    const plan = await this.load(planId)
+    const result = { plan, analysisSource: plan.analysisSource }
+    return { result, resultId: plan.id, runId: plan.generationId }
   }
 
   load(planId: string): Promise<PlanRow> {
