@@ -74,6 +74,8 @@ export interface Config {
   }
   /** For each minute; 0 sets no limit. */
   readonly rateLimits: { readonly principal: number; readonly address: number; readonly generations: number }
+  /** Open on this instance at the same time; 0 sets no limit. */
+  readonly subscriptionLimits: { readonly socket: number; readonly principal: number }
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
   readonly logFormat: 'pretty' | 'json'
   readonly shutdownTimeoutMs: number
@@ -194,6 +196,8 @@ const Environment = z.object({
   RATE_LIMIT_PRINCIPAL: wholeNumber({ min: 0, max: 1_000_000_000, default: 30_000 }),
   RATE_LIMIT_ADDRESS: wholeNumber({ min: 0, max: 1_000_000_000, default: 120_000 }),
   RATE_LIMIT_GENERATIONS: wholeNumber({ min: 0, max: 1_000_000, default: 60 }),
+  SUBSCRIPTION_LIMIT_SOCKET: wholeNumber({ min: 0, max: 1_000_000, default: 200 }),
+  SUBSCRIPTION_LIMIT_PRINCIPAL: wholeNumber({ min: 0, max: 1_000_000, default: 1000 }),
   LOG_LEVEL: z
     .enum(
       ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
@@ -339,6 +343,10 @@ export function readConfig(
       principal: env.RATE_LIMIT_PRINCIPAL,
       address: env.RATE_LIMIT_ADDRESS,
       generations: env.RATE_LIMIT_GENERATIONS,
+    },
+    subscriptionLimits: {
+      socket: env.SUBSCRIPTION_LIMIT_SOCKET,
+      principal: env.SUBSCRIPTION_LIMIT_PRINCIPAL,
     },
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT ?? (terminal ? 'pretty' : 'json'),

@@ -124,7 +124,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         db,
         logger,
       }),
-      rateLimits: new RateLimits({ settings: config.rateLimits, redis, clock, metrics }),
+      rateLimits: new RateLimits({ settings: config.rateLimits, redis, clock }),
+      subscriptionLimits: config.subscriptionLimits,
       introspection: !config.production || config.graphiql,
     })
     const { graphiql, corsOrigins, production, maxBodyBytes } = config

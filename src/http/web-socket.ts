@@ -57,6 +57,7 @@ export function serveWebSockets(
               client: clientAddress(request),
               readOnly: false,
               streams: true,
+              socket,
               signal,
             }),
           )

@@ -46,6 +46,7 @@ test('defaults are those of the contract', () => {
     operationTimeoutMs: 30_000,
     persistedOperations: { mode: 'allow', path: undefined },
     rateLimits: { principal: 30_000, address: 120_000, generations: 60 },
+    subscriptionLimits: { socket: 200, principal: 1000 },
     logLevel: 'info',
     logFormat: 'json',
     shutdownTimeoutMs: 30_000,

@@ -23,6 +23,11 @@ export interface Principal {
   sessionId?: string
 }
 
+/** Whose limits and counts a principal's are. Two issuers may know the same subject. */
+export function principalKey({ issuer, subject }: Pick<Principal, 'issuer' | 'subject'>): string {
+  return `${issuer}\0${subject}`
+}
+
 /**
  * The user behind a token, created on first sight, once, however many requests bring the token at the same moment. A user
  * who signed in here is never created by a token.

@@ -5,7 +5,8 @@ import { endAfter, endAt } from '../subscription-end.ts'
 
 /**
  * The events of a subscription as they go out: each masked and under its own id, until the token that it was opened with
- * ends, or its session. A source that breaks gives a last event that says so.
+ * ends, or its session. A source that breaks gives a last event that says so. Whoever was to read them may be gone before
+ * the first one, and then nobody returns them: the signal of the context ends them too.
  */
 export function followEvents(
   source: AsyncIterable<ExecutionResult>,
@@ -29,9 +30,17 @@ export function followEvents(
   const results = tokenExpiresAt ? endAt(whole, tokenExpiresAt, tokenExpired, endsEarly) : whole
   let ended = false
   const end = () => {
-    if (!ended) options.onEnd()
+    if (ended) return
     ended = true
+    context.signal?.removeEventListener('abort', leave)
+    options.onEnd()
   }
+  const leave = () => {
+    end()
+    void Promise.resolve(results.return?.()).catch(() => {})
+  }
+  if (context.signal?.aborted) leave()
+  else context.signal?.addEventListener('abort', leave)
   return {
     async next() {
       if (ended) return { done: true, value: undefined }

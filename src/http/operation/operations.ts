@@ -8,10 +8,11 @@ import { identify, verifyAuthorization } from './authenticate.ts'
 import { CompiledQueries } from './compiled-query.ts'
 import { Documents, type KnownOperation, withoutSuggestion } from './documents.ts'
 import { followEvents } from './follow-events.ts'
+import { OpenSubscriptions, type SubscriptionLimits } from './open-subscriptions.ts'
 import { readParams } from './operation-params.ts'
 import type { PersistedOperations } from './persisted-operations.ts'
 import type { RateLimits } from './rate-limits.ts'
-import { badRequest, Refused, refusal, tooComplex } from './refused.ts'
+import { badRequest, RateLimited, Refused, refusal, tooComplex } from './refused.ts'
 import type { ShapeLimits } from './shape-limits.ts'
 
 /** What a transport knows of a request, before anything of GraphQL is looked at. */
@@ -25,6 +26,8 @@ export interface RequestFacts {
   readonly readOnly: boolean
   /** Whether several results can be sent, one after another. */
   readonly streams: boolean
+  /** The WebSocket that it came over, if it did: another object for each. */
+  readonly socket?: object | undefined
   /** Aborts when the client leaves. */
   readonly signal?: AbortSignal | undefined
   /** Of a client that resumes an event stream: the id of the last event that it has seen. */
@@ -36,7 +39,7 @@ export type OperationResult = ExecutionResult | AsyncIterableIterator<ExecutionR
 /**
  * The way of an operation, whatever transport brought it:
  * parameters → document, sent or known by its id, parsed and validated once → operation and its cost → who asks, and whether they may at this rate →
- * context → execution → masked errors.
+ * context → a place, where it subscribes → execution → masked errors.
  * Never rejects: what is refused is a result with errors and without data. A result's errors carry `extensions.http` for
  * transports that have a status; no client may see it.
  */
@@ -55,6 +58,7 @@ export interface OperationOptions {
   timeoutMs: number
   persisted: PersistedOperations
   rateLimits: RateLimits
+  subscriptionLimits: SubscriptionLimits
   /** Whether clients may ask for the schema, and are told which name they may have meant. */
   introspection: boolean
 }
@@ -64,6 +68,7 @@ export function createRunOperation(options: OperationOptions): RunOperation {
   const { logger, metrics, tracing } = services
   const documents = new Documents({ schema, introspection, ...limits })
   const compiled = new CompiledQueries(schema)
+  const subscriptions = new OpenSubscriptions(options.subscriptionLimits)
 
   return async (sent, facts) => {
     let admitted = false
@@ -107,10 +112,13 @@ export function createRunOperation(options: OperationOptions): RunOperation {
         ...(facts.lastEventId !== undefined && { lastEventId: facts.lastEventId }),
         loaders: services.createLoaders(),
       }
+      if (operation.type === 'subscription') {
+        const close = subscriptions.open({ socket: facts.socket, principal: context.principal })
+        executed = true
+        return await follow(operation, variables, context, close)
+      }
       executed = true
-      return operation.type === 'subscription'
-        ? await follow(operation, variables, context)
-        : await perform(operation, variables, context, scope)
+      return await perform(operation, variables, context, scope)
     } catch (error) {
       if (!admitted && error instanceof Refused) rateLimits.chargeRefusal(facts.client)
       // Before it is known what it asks for; a client's own name for it would be a label without bound.
@@ -149,25 +157,36 @@ export function createRunOperation(options: OperationOptions): RunOperation {
     }
   }
 
+  /** @param close called once, when it has ended or turns out not to begin */
   async function follow(
     operation: KnownOperation,
     variables: Readonly<Record<string, unknown>>,
     context: Context,
+    close: () => void,
   ): Promise<OperationResult> {
-    const source = await inSpan(tracing, operation.label, spanOf(operation), () =>
-      subscribe(argsOf(operation, variables, context)),
-    )
     const { label } = operation
-    const opened = Symbol.asyncIterator in source
-    metrics.graphqlRequests.inc({ operation: label, outcome: opened ? 'success' : 'error' })
-    if (!opened) return masked(source, context, label)
-    metrics.subscriptionsActive.inc()
-    return followEvents(source, {
-      context,
-      mask: result => masked(result, context, label),
-      maskError: error => maskError(error, context.requestId, logger.child({ operation: label })),
-      onEnd: () => metrics.subscriptionsActive.dec(),
-    })
+    let ends = false
+    try {
+      const source = await inSpan(tracing, label, spanOf(operation), () =>
+        subscribe(argsOf(operation, variables, context)),
+      )
+      const opened = Symbol.asyncIterator in source
+      metrics.graphqlRequests.inc({ operation: label, outcome: opened ? 'success' : 'error' })
+      if (!opened) return masked(source, context, label)
+      metrics.subscriptionsActive.inc()
+      ends = true
+      return followEvents(source, {
+        context,
+        mask: result => masked(result, context, label),
+        maskError: error => maskError(error, context.requestId, logger.child({ operation: label })),
+        onEnd: () => {
+          metrics.subscriptionsActive.dec()
+          close()
+        },
+      })
+    } finally {
+      if (!ends) close()
+    }
   }
 
   function argsOf(
@@ -197,6 +216,7 @@ export function createRunOperation(options: OperationOptions): RunOperation {
   function refused(error: unknown, { requestId, signal }: RequestFacts): ExecutionResult {
     const errors = error instanceof Refused ? error.errors : [maskError(error, requestId, logger, signal)]
     metrics.graphqlRefused.inc({ code: String(errors[0]?.extensions.code) })
+    if (error instanceof RateLimited) metrics.rateLimited.inc({ scope: error.scope })
     return { errors }
   }
 }

@@ -1,10 +1,9 @@
 import type { Redis } from 'ioredis'
-import type { Principal } from '../../domain/users/resolve-user.ts'
+import { type Principal, principalKey } from '../../domain/users/resolve-user.ts'
 import { createPointCounter } from '../../redis/point-counter.ts'
 import type { Clock } from '../../shared/clock.ts'
-import type { Metrics } from '../../shared/metrics.ts'
 import { Allowance } from './allowance.ts'
-import { Refused, refusal } from './refused.ts'
+import { RateLimited } from './refused.ts'
 
 /** For each minute; 0 sets no limit. */
 export interface RateLimitSettings {
@@ -25,16 +24,13 @@ type Scope = keyof RateLimitSettings
 /** What operations cost is paid for by whoever asks, and by the address that they come from. */
 export class RateLimits {
   readonly #allowances: ReadonlyMap<Scope, Allowance>
-  readonly #metrics: Metrics
 
   constructor(options: {
     settings: RateLimitSettings
     redis: Redis | undefined
     clock: Clock
-    metrics: Metrics
   }) {
     const { settings, redis, clock } = options
-    this.#metrics = options.metrics
     this.#allowances = new Map(
       (Object.keys(settings) as Scope[])
         .filter(scope => settings[scope] > 0)
@@ -49,10 +45,10 @@ export class RateLimits {
     )
   }
 
-  /** Before anything is looked at: an address that is known to have spent all costs no more than this. @throws Refused */
+  /** Before anything is looked at: an address that is known to have spent all costs no more than this. @throws RateLimited */
   checkAddress(client: string): void {
     const retryAfterMs = this.#allowances.get('address')?.exhaustedForMs(client) ?? 0
-    if (retryAfterMs > 0) throw this.#refusal('address', retryAfterMs)
+    if (retryAfterMs > 0) throw tooMuch('address', retryAfterMs)
   }
 
   /** Of an operation that is refused before it has a cost. Nobody waits for it. */
@@ -60,7 +56,7 @@ export class RateLimits {
     void this.#allowances.get('address')?.spend(client, REFUSED_POINTS)
   }
 
-  /** @throws Refused where the address or the principal has spent what it may */
+  /** @throws RateLimited where the address or the principal has spent what it may */
   async admit(
     { client, principal }: { client: string; principal: Principal | undefined },
     { cost, generations }: { cost: number; generations: number },
@@ -68,7 +64,7 @@ export class RateLimits {
     const points = Math.max(1, Math.ceil(cost))
     await this.#spend('address', client, points)
     if (!principal) return
-    const who = `${principal.issuer}\0${principal.subject}`
+    const who = principalKey(principal)
     await this.#spend('principal', who, points)
     if (generations > 0) await this.#spend('generations', who, generations)
   }
@@ -76,16 +72,14 @@ export class RateLimits {
   async #spend(scope: Scope, key: string, points: number): Promise<void> {
     const spent = this.#allowances.get(scope)?.spend(key, points) ?? 0
     const retryAfterMs = typeof spent === 'number' ? spent : await spent
-    if (retryAfterMs > 0) throw this.#refusal(scope, retryAfterMs)
+    if (retryAfterMs > 0) throw tooMuch(scope, retryAfterMs)
   }
+}
 
-  #refusal(scope: Scope, retryAfterMs: number): Refused {
-    this.#metrics.rateLimited.inc({ scope })
-    const message =
-      scope === 'generations'
-        ? 'Too many generations were asked for in a minute; try again later.'
-        : 'Too much was asked for in a minute; try again later.'
-    const extensions = { retryAfterMs: Math.ceil(retryAfterMs) }
-    return new Refused([refusal('RATE_LIMITED', message, { status: 429 }, { extensions })])
-  }
+function tooMuch(scope: Scope, retryAfterMs: number): RateLimited {
+  const message =
+    scope === 'generations'
+      ? 'Too many generations were asked for in a minute; try again later.'
+      : 'Too much was asked for in a minute; try again later.'
+  return new RateLimited(scope, message, { retryAfterMs: Math.ceil(retryAfterMs) })
 }

@@ -24,6 +24,28 @@ export class Refused extends Error {
   }
 }
 
+/** What too much was asked for of, as the metric names it. */
+export type RateLimitScope =
+  | 'principal'
+  | 'address'
+  | 'generations'
+  | 'socket_subscriptions'
+  | 'principal_subscriptions'
+
+/** Refused for how much was asked for, or is open, and not for what it is. */
+export class RateLimited extends Refused {
+  readonly scope: RateLimitScope
+
+  constructor(
+    scope: RateLimitScope,
+    message: string,
+    extensions: { readonly retryAfterMs: number; readonly limit?: number },
+  ) {
+    super([refusal('RATE_LIMITED', message, { status: 429 }, { extensions })])
+    this.scope = scope
+  }
+}
+
 export function refusal(
   code: RefusalCode,
   message: string,
