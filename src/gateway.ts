@@ -112,6 +112,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         : await createDevelopmentToken({ ...tokens, secret: jwtSecret })
     const { path } = config.persistedOperations
     const registered = path === undefined ? new Map<string, string>() : await readRegisteredDocuments(path)
+    const rateLimits = new RateLimits({ settings: config.rateLimits, redis, clock })
     const runOperation = createRunOperation({
       schema: tracing ? tracedSchema(schema, tracing) : schema,
       services,
@@ -124,7 +125,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         db,
         logger,
       }),
-      rateLimits: new RateLimits({ settings: config.rateLimits, redis, clock }),
+      rateLimits,
       subscriptionLimits: config.subscriptionLimits,
       introspection: !config.production || config.graphiql,
     })
@@ -132,6 +133,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     http.serve(
       createGraphqlServer({
         runOperation,
+        checkAddress: client => rateLimits.checkAddress(client),
         graphiql,
         corsOrigins,
         production,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExecutionResult } from 'graphql'
 import type { FetchAPI } from 'graphql-yoga'
+import { retryAfter } from './http-answer.ts'
 import { withoutHttp } from './mask-error.ts'
 import type { Retirement } from './retirement.ts'
 
@@ -15,6 +16,7 @@ export const EVENT_ID = Symbol('event id')
 /**
  * GraphQL over Server-Sent Events, distinct connections mode, as the GraphQL over SSE protocol has it; every event
  * carries an id: the result's own, or a number within the stream. Yoga's own processor writes none. An event is made when the reader takes it: a slow reader holds one.
+ * What is refused is one event, since a browser's EventSource reads nothing of an error status; when to try again stands in the head too.
  * A subscription that is retired ends without `complete`, upon which clients subscribe again, with `Last-Event-ID`.
  */
 export function processEventStream(result: unknown, fetchAPI: FetchAPI, retirement?: Retirement): Response {
@@ -90,6 +92,7 @@ export function processEventStream(result: unknown, fetchAPI: FetchAPI, retireme
       'cache-control': 'no-cache',
       connection: 'keep-alive',
       'x-accel-buffering': 'no',
+      ...(!isEndless(result) && retryAfter(result as ExecutionResult)),
     },
   })
 }

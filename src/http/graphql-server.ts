@@ -1,12 +1,13 @@
-import type { ExecutionResult } from 'graphql'
-import { createYoga, type FetchAPI, isAsyncIterable, type Plugin } from 'graphql-yoga'
+import { type ExecutionResult, GraphQLError } from 'graphql'
+import { createYoga, type FetchAPI, type GraphQLParams, isAsyncIterable, type Plugin } from 'graphql-yoga'
 import type { Logger } from '../shared/logger.ts'
 import { processEventStream } from './event-stream.ts'
 import { renderGraphiqlPage } from './graphiql-page.ts'
 import { answerOf, type MediaType } from './http-answer.ts'
 import { maskError } from './mask-error.ts'
 import { EVENT_STREAM, readAccept } from './media-type.ts'
-import type { RunOperation } from './operation/operations.ts'
+import type { RequestFacts, RunOperation } from './operation/operations.ts'
+import { badRequest, Refused } from './operation/refused.ts'
 import type { Retirement } from './retirement.ts'
 import { PAGE_POLICY } from './security-headers.ts'
 
@@ -30,6 +31,8 @@ export type GraphqlServer = ReturnType<typeof createGraphqlServer>
  */
 export function createGraphqlServer(options: {
   runOperation: RunOperation
+  /** @throws Refused where an address has spent what it may: nothing that it sends is read then. */
+  checkAddress: (client: string) => void
   graphiql: boolean
   maxBodyBytes: number
   /** Undefined: pages of this machine outside production, nobody in it. */
@@ -38,6 +41,7 @@ export function createGraphqlServer(options: {
   developmentToken: string | undefined
   logger: Logger
 }) {
+  const { runOperation, checkAddress } = options
   return createYoga<ServerContext>({
     graphqlEndpoint: '/graphql',
     landingPage: false,
@@ -67,10 +71,10 @@ export function createGraphqlServer(options: {
     },
     maskedErrors: false,
     plugins: [
-      refuseForms,
+      reading(checkAddress),
       refuseBrokenParameters,
-      operations(options.runOperation),
-      answers(options.logger),
+      operations(runOperation),
+      answers(runOperation, options.logger),
       responseHeaders,
     ],
   })
@@ -80,28 +84,44 @@ function isLocal(origin: string): boolean {
   return URL.canParse(origin) && ['localhost', '127.0.0.1', '[::1]'].includes(new URL(origin).hostname)
 }
 
-/** A form of a foreign page can send these types without the browser asking first. */
-const refuseForms: Plugin = {
-  onRequestParse({ request, endResponse, fetchAPI }) {
-    const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
-    if (request.method !== 'POST' || type === 'application/json') return
-    const error = {
-      message: 'Send the operation as application/json.',
-      extensions: { code: 'BAD_USER_INPUT' },
-    }
-    endResponse(fetchAPI.Response.json({ errors: [error] }, { status: 415 }))
-  },
+/** What is thrown here becomes an answer in `answers`. */
+function reading(checkAddress: (client: string) => void): Plugin<ServerContext> {
+  return {
+    onRequestParse({ request, serverContext, setRequestParser }) {
+      checkAddress((serverContext as unknown as ServerContext).client)
+      if (request.method !== 'POST') return
+      checkContentType(request.headers)
+      setRequestParser(readJson)
+    },
+  }
+}
+
+/** A form of a foreign page can send other types without the browser asking first. @throws Refused */
+function checkContentType(headers: Headers): void {
+  const type = headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
+  if (type !== 'application/json')
+    throw badRequest('Send the operation as application/json.', { status: 415 })
+}
+
+/** Whatever it holds; whether that is an operation is looked at where every transport has it looked at. @throws Refused */
+async function readJson(request: Request): Promise<GraphQLParams> {
+  try {
+    return await request.json()
+  } catch (error) {
+    // As longer than a body may be.
+    if (error instanceof GraphQLError) throw error
+    if (request.signal.aborted) throw request.signal.reason
+    throw badRequest('Expected the operation as JSON in the body.')
+  }
 }
 
 /** What Yoga would parse in the address without expecting it to fail. */
 const refuseBrokenParameters: Plugin = {
-  onRequestParse({ request, url, endResponse, fetchAPI }) {
+  onRequestParse({ request, url }) {
     if (request.method !== 'GET') return
     for (const parameter of ['variables', 'extensions']) {
       const text = url.searchParams.get(parameter)
-      if (!text || isJson(text)) continue
-      const error = { message: `${parameter}: expected JSON`, extensions: { code: 'BAD_USER_INPUT' } }
-      return endResponse(fetchAPI.Response.json({ errors: [error] }, { status: 400 }))
+      if (text && !isJson(text)) throw badRequest(`${parameter}: expected JSON`)
     }
   },
 }
@@ -115,6 +135,22 @@ function isJson(text: string): boolean {
   }
 }
 
+function factsOf(request: Request, context: unknown): RequestFacts {
+  const { requestId, authorization, client } = context as ServerContext
+  return {
+    requestId,
+    authorization,
+    client,
+    readOnly: request.method === 'GET',
+    streams: readAccept(request.headers.get('accept') ?? undefined).streams,
+    signal: request.signal,
+    lastEventId: request.headers.get('last-event-id') ?? undefined,
+  }
+}
+
+/** Results of `runOperation`; every other one says that there was nothing to run. */
+const ran = new WeakSet<object>()
+
 function operations(runOperation: RunOperation): Plugin<ServerContext> {
   return {
     onParams({ request, params: sent, setParams, setParamsHandler }) {
@@ -123,19 +159,11 @@ function operations(runOperation: RunOperation): Plugin<ServerContext> {
       const params = documentId == null ? sent : { ...sent, documentId }
       // What was sent is looked at there, in the same words whatever transport brought it; Yoga would refuse a document's id.
       setParams({ query: '' })
-      const accepted = readAccept(request.headers.get('accept') ?? undefined)
-      setParamsHandler(({ context }) => {
-        const { requestId, authorization, client } = context as unknown as ServerContext
-        return runOperation(params, {
-          requestId,
-          authorization,
-          client,
-          readOnly: request.method === 'GET',
-          streams: accepted.streams,
-          signal: request.signal,
-          lastEventId: request.headers.get('last-event-id') ?? undefined,
-        }) as never
-      })
+      setParamsHandler((async ({ context }: { context: unknown }) => {
+        const result = await runOperation(params, factsOf(request, context))
+        ran.add(result)
+        return result
+      }) as never)
     },
   }
 }
@@ -150,14 +178,20 @@ const responseHeaders: Plugin = {
 }
 
 /** Every result, and what went wrong before there was one, such as a body that is no JSON. */
-function answers(logger: Logger): Plugin {
+function answers(runOperation: RunOperation, logger: Logger): Plugin {
   return {
-    onResultProcess({ request, result, setResult, setResultProcessor, serverContext }) {
+    async onResultProcess({ request, result, setResult, setResultProcessor, serverContext }) {
       const { single } = readAccept(request.headers.get('accept') ?? undefined)
       const { requestId, retirement, becomesStream } = serverContext as unknown as ServerContext
       if (isAsyncIterable(result)) becomesStream?.()
-      else if (!Array.isArray(result) && result.errors)
-        setResult({ ...result, errors: result.errors.map(error => maskError(error, requestId, logger)) })
+      else if (!Array.isArray(result) && result.errors && !ran.has(result)) {
+        const errors = result.errors.map(error => maskError(error, requestId, logger))
+        setResult(
+          errors.some(isOurs)
+            ? { errors }
+            : await runOperation(new Refused(errors), factsOf(request, serverContext)),
+        )
+      }
       if (isAsyncIterable(result) || single === EVENT_STREAM)
         return setResultProcessor(
           (result, fetchAPI) => processEventStream(result, fetchAPI, retirement),
@@ -166,6 +200,11 @@ function answers(logger: Logger): Plugin {
       setResultProcessor(processSingleResult, single ?? 'application/json')
     },
   }
+}
+
+/** Whether the fault is this side's: nobody is to pay for it. */
+function isOurs({ extensions: { code } }: GraphQLError): boolean {
+  return code === 'INTERNAL' || code === 'UNAVAILABLE'
 }
 
 function processSingleResult(result: unknown, fetchAPI: FetchAPI, mediaType: string): Response {

@@ -19,11 +19,9 @@ export function answerOf(result: ExecutionResult, mediaType: MediaType): HttpAns
     vary: 'Accept, Origin',
   }
   if (!result.errors) return { status: 200, headers, body: JSON.stringify(result) }
+  Object.assign(headers, retryAfter(result))
   let status = 0
   for (const { extensions } of result.errors) {
-    const { retryAfterMs } = extensions
-    // RFC 9110 knows whole seconds only.
-    if (typeof retryAfterMs === 'number') headers['retry-after'] = String(Math.ceil(retryAfterMs / 1000))
     const http = extensions.http as HttpExtension | undefined
     if (!http) continue
     Object.assign(headers, http.headers)
@@ -35,6 +33,14 @@ export function answerOf(result: ExecutionResult, mediaType: MediaType): HttpAns
   if (result.data) status = 200
   if (status === 0) status = 'data' in result || mediaType === 'application/json' ? 200 : 500
   return { status, headers, body: JSON.stringify({ ...result, errors: withoutHttp(result.errors) }) }
+}
+
+/** When to try again, as a header, where an error says so: at the latest time that one says. RFC 9110 knows whole seconds only. */
+export function retryAfter({ errors = [] }: ExecutionResult): Record<string, string> {
+  let latestMs = 0
+  for (const { extensions } of errors)
+    if (typeof extensions.retryAfterMs === 'number') latestMs = Math.max(latestMs, extensions.retryAfterMs)
+  return latestMs > 0 ? { 'retry-after': String(Math.ceil(latestMs / 1000)) } : {}
 }
 
 /** On an error, as `extensions.http`: how a transport with a status answers. No client sees it. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ExecutionResult } from 'graphql'
 import type { Logger } from '../shared/logger.ts'
 import { runInRequest } from '../shared/request-scope.ts'
 import type { Span, Tracing } from '../shared/tracing.ts'
@@ -10,7 +11,9 @@ import { compressAnswer } from './compress-answer.ts'
 import { Connections } from './connections.ts'
 import type { GraphqlServer } from './graphql-server.ts'
 import type { HealthReport, Phase } from './health.ts'
+import { answerOf } from './http-answer.ts'
 import type { RunOperation } from './operation/operations.ts'
+import { badRequest } from './operation/refused.ts'
 import { plainPost, type ServeGraphql } from './plain-post.ts'
 import { Readiness } from './readiness.ts'
 import { Retirement } from './retirement.ts'
@@ -59,7 +62,7 @@ export class ListenError extends Error {
 /** Listens at once, so that a probe learns that the gateway is starting; GraphQL is served when it can be. @throws ListenError */
 export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   const { tracing } = options
-  let graphql: ServeGraphql | undefined
+  let graphql: { serve: ServeGraphql; runOperation: RunOperation } | undefined
   let hasAll = async () => false
   let sockets: { close(): Promise<void> } | undefined
   let closed: Promise<void> | undefined
@@ -134,10 +137,17 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
     const sent = request.headers['x-request-id']
     const requestId = typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID()
     response.setHeader('x-request-id', requestId)
+    const { serve, runOperation } = graphql
+    const { authorization } = request.headers
+    const client = clientAddress(request)
     // The address is made of both; Yoga would answer with its own stack, and the paths of this machine in it.
     if (!URL.canParse(`http://${request.headers.host}${request.url}`)) {
-      const message = 'The header Host and the path make no address.'
-      return sendJson(response, 400, { errors: [{ message, extensions: { code: 'BAD_USER_INPUT' } }] })
+      const noAddress = badRequest('The header Host and the path make no address.')
+      const facts = { requestId, authorization, client, readOnly: true, streams: false }
+      const result = await runOperation(noAddress, facts)
+      const { status, headers, body } = answerOf(result as ExecutionResult, 'application/json')
+      response.writeHead(status, headers).end(body)
+      return
     }
     underWay.add(response)
     response.once('close', () => {
@@ -145,14 +155,11 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
       streams.delete(response)
     })
     newestRequestAtMs = performance.now()
-    const serve = graphql
     const answer = async (span?: Span) => {
       const becomesStream = () => {
         if (underWay.delete(response)) streams.add(response)
         span?.end()
       }
-      const { authorization } = request.headers
-      const client = clientAddress(request)
       await serve(request, response, { requestId, authorization, client, retirement, becomesStream })
       span?.set({ 'http.response.status_code': response.statusCode })
     }
@@ -172,7 +179,7 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     serve(graphqlServer, runOperation, ready) {
-      graphql = plainPost(graphqlServer, runOperation, options)
+      graphql = { serve: plainPost(graphqlServer, runOperation, options), runOperation }
       hasAll = ready
       sockets = serveWebSockets(server, {
         runOperation,

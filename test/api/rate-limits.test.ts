@@ -1,3 +1,4 @@
+import { request as httpRequest } from 'node:http'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { ask, expectError } from '../support/api-answers.ts'
 import { FakeGenerator } from '../support/fake-generator.ts'
@@ -71,6 +72,120 @@ test('an address pays for whoever it speaks for, and for what is refused', async
   // Another address, as a proxy nearby tells it.
   const elsewhere = { 'x-forwarded-for': '203.0.113.7' }
   expect((await ask(gateway.url, CHEAP, { headers: elsewhere })).errors).toBeUndefined()
+})
+
+describe('what is refused before anything of GraphQL is looked at', () => {
+  const json = { 'content-type': 'application/json' }
+  const post = (body: string, headers: Record<string, string> = json) => ({ method: 'POST', headers, body })
+  const REFUSED: [string, number, { method?: string; headers?: Record<string, string>; body?: string }][] = [
+    ['a batch', 400, post('[{"query":"{ __typename }"}]')],
+    ['broken JSON', 400, post('{"query":')],
+    ['nothing', 400, post('')],
+    ['null', 400, post('null')],
+    ['a form', 415, post('query={__typename}', { 'content-type': 'application/x-www-form-urlencoded' })],
+    ['a body that is too large', 413, post(JSON.stringify({ query: `{ __typename } #${'x'.repeat(2000)}` }))],
+    ['another method', 405, { ...post('{"query":"{ __typename }"}'), method: 'PUT' }],
+    [
+      'a host that is none',
+      400,
+      { ...post('{"query":"{ __typename }"}'), headers: { ...json, host: 'a b' } },
+    ],
+  ]
+  let gateway: TestGateway
+  beforeAll(async () => {
+    gateway = await startTestGateway({
+      databaseUrl: database.url,
+      generator: new FakeGenerator(),
+      settings: { OPERATION_MAX_COST: '100', RATE_LIMIT_ADDRESS: '100', MAX_BODY_BYTES: '1024' },
+    })
+  })
+  afterAll(() => gateway?.close())
+
+  let addresses = 0
+  /** As a proxy nearby tells it: nobody's before. */
+  const newAddress = () => ({ 'x-forwarded-for': `198.51.100.${addresses++}` })
+  /** By node:http, which sends a host that is none too. */
+  function send(path: string, { method = 'POST', headers = {}, body }: (typeof REFUSED)[number][2]) {
+    return new Promise<{ status: number | undefined; retryAfter: string | undefined; text: string }>(
+      (resolve, reject) => {
+        const request = httpRequest(`${gateway.url}${path}`, { method, headers, agent: false })
+        request.once('error', reject)
+        request.once('response', async response => {
+          let text = ''
+          for await (const chunk of response) text += chunk
+          resolve({ status: response.statusCode, retryAfter: response.headers['retry-after'], text })
+        })
+        request.end(body)
+      },
+    )
+  }
+
+  // An address with a question mark takes the full transport.
+  test.each(
+    REFUSED.flatMap(([what, status, sent]) =>
+      ['/graphql', '/graphql?'].map(path => [what, path, status, sent] as const),
+    ),
+  )(
+    '%s to %s costs its address, and is not looked at once that has nothing left',
+    async (_what, path, status, sent) => {
+      const address = newAddress()
+      const again = { ...sent, headers: { ...sent.headers, ...address } }
+      for (let i = 0; i < 5; i++) expect(await send(path, again)).toMatchObject({ status })
+      for (const request of [again, { headers: { ...json, ...address }, body: JSON.stringify(CHEAP) }]) {
+        const { status, retryAfter, text } = await send(path, request)
+        expect({ status, text }).toMatchObject({ status: 429, text: expect.stringContaining('RATE_LIMITED') })
+        expect(retryAfter).toBe(String(Math.ceil(JSON.parse(text).errors[0].extensions.retryAfterMs / 1000)))
+      }
+      expect(await send(path, { ...sent, headers: { ...sent.headers, ...newAddress() } })).toMatchObject({
+        status,
+      })
+    },
+  )
+
+  test('variables by GET that are no JSON cost their address too', async () => {
+    const headers = newAddress()
+    const ask = () => send('/graphql?query={__typename}&variables={', { method: 'GET', headers })
+    for (let i = 0; i < 5; i++) expect((await ask()).status).toBe(400)
+    expect((await ask()).status).toBe(429)
+  })
+
+  test('is counted as refused, once each', async () => {
+    const counts = async () => {
+      const { graphqlRefused, rateLimited } = gateway.metrics
+      const [refused, limited] = [(await graphqlRefused.get()).values, (await rateLimited.get()).values]
+      return [
+        refused.find(({ labels }) => labels.code === 'PAYLOAD_TOO_LARGE')?.value ?? 0,
+        limited.find(({ labels }) => labels.scope === 'address')?.value ?? 0,
+      ]
+    }
+    const [large = 0, limited = 0] = await counts()
+    const address = newAddress()
+    for (let i = 0; i < 7; i++) await send('/graphql', post('x'.repeat(2000), { ...json, ...address }))
+    expect(await counts()).toEqual([large + 5, limited + 2])
+  })
+
+  test('an address that has less left than a refusal costs has nothing left then', async () => {
+    const address = newAddress()
+    expect((await ask(gateway.url, costing(95), { headers: address })).errors).toBeUndefined()
+    expect((await ask(gateway.url, '{', { headers: address })).status).toBe(400)
+    expectError(await ask(gateway.url, CHEAP, { headers: address }), 'RATE_LIMITED', /./)
+  })
+
+  test('an event stream that is refused says when to try again, in its head too', async () => {
+    const headers = { ...json, ...newAddress(), accept: 'text/event-stream' }
+    const codes: string[] = []
+    for (const body of [...Array<string>(6).fill('{'), JSON.stringify(CHEAP)]) {
+      const response = await fetch(`${gateway.url}/graphql`, { method: 'POST', headers, body })
+      expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/)
+      const [, data = ''] = /^data: (.+)$/m.exec(await response.text()) ?? []
+      const { code, retryAfterMs } = JSON.parse(data).errors[0].extensions
+      codes.push(code)
+      expect(response.headers.get('retry-after')).toBe(
+        code === 'RATE_LIMITED' ? String(Math.ceil(retryAfterMs / 1000)) : null,
+      )
+    }
+    expect(codes).toEqual([...Array<string>(5).fill('BAD_USER_INPUT'), 'RATE_LIMITED', 'RATE_LIMITED'])
+  })
 })
 
 test('generations are limited by themselves, each of an operation counted, however they are answered', async () => {

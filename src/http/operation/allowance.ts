@@ -44,6 +44,14 @@ export class Allowance {
     return this.#spendStock(key, points) ?? this.#fetchAndSpend(key, points)
   }
 
+  /** Spends all of the points, or as many as are left. */
+  async spendUpTo(key: string, points: number): Promise<void> {
+    if ((await this.spend(key, points)) === 0) return
+    const stock = this.#stocks.get(key)
+    // One that is not empty belongs to a window that has begun meanwhile.
+    if (stock?.empty) stock.left = 0
+  }
+
   #spendStock(key: string, points: number): number | undefined {
     const stock = this.#stocks.get(key)
     if (!stock) return undefined
@@ -84,6 +92,6 @@ export class Allowance {
     const left = stock && stock.endsAtMs > nowMs ? stock.left : 0
     // A window of no time at all would have whoever waits for it ask again and again.
     const endsAtMs = nowMs + Math.max(1, endsInMs)
-    this.#stocks.set(key, { left: left + granted, endsAtMs, empty: granted < wanted })
+    this.#stocks.set(key, { left: left + granted, endsAtMs, empty: counted >= this.#limit })
   }
 }

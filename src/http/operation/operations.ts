@@ -40,6 +40,8 @@ export type OperationResult = ExecutionResult | AsyncIterableIterator<ExecutionR
  * The way of an operation, whatever transport brought it:
  * parameters → document, sent or known by its id, parsed and validated once → operation and its cost → who asks, and whether they may at this rate →
  * context → a place, where it subscribes → execution → masked errors.
+ * What a transport refuses by itself, since it cannot read it, takes the same way as far as that goes: the `Refused` is given instead of
+ * what was sent, and its address pays for it as for any other.
  * Never rejects: what is refused is a result with errors and without data. A result's errors carry `extensions.http` for
  * transports that have a status; no client may see it.
  */
@@ -78,6 +80,7 @@ export function createRunOperation(options: OperationOptions): RunOperation {
     let deadline: NodeJS.Timeout | undefined
     try {
       rateLimits.checkAddress(facts.client)
+      if (sent instanceof Refused) throw sent
       const params = readParams(sent)
       const looked = persisted.find(params)
       const found = looked instanceof Promise ? await looked : looked

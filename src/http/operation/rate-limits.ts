@@ -16,7 +16,7 @@ export interface RateLimitSettings {
 }
 
 const WINDOW_MS = 60_000
-/** What an operation that is refused for its text costs: it was looked at, and somebody who guesses must not guess for nothing. */
+/** What a request costs that is refused for what was sent: it was looked at, and somebody who guesses must not guess for nothing. */
 const REFUSED_POINTS = 20
 
 type Scope = keyof RateLimitSettings
@@ -51,9 +51,9 @@ export class RateLimits {
     if (retryAfterMs > 0) throw tooMuch('address', retryAfterMs)
   }
 
-  /** Of an operation that is refused before it has a cost. Nobody waits for it. */
+  /** Of a request that is refused before it has a cost. Nobody waits for it; with less than that left, all is spent. */
   chargeRefusal(client: string): void {
-    void this.#allowances.get('address')?.spend(client, REFUSED_POINTS)
+    void this.#allowances.get('address')?.spendUpTo(client, REFUSED_POINTS)
   }
 
   /** @throws RateLimited where the address or the principal has spent what it may */
