@@ -1,3 +1,5 @@
+import { toIsoText } from '../shared/instant.ts'
+
 type Element = string | number | boolean | Date | null
 
 /** A parameter that the statement casts to an array of its type: PostgreSQL's own text form, whichever driver carries it. */
@@ -5,10 +7,14 @@ export function toArray(values: readonly Element[]): string {
   return `{${values.map(toElement).join(',')}}`
 }
 
+/** An id has none, and replacing nothing takes longer than looking. */
+const SPECIAL = /["\\]/
+
 function toElement(value: Element): string {
   if (value === null) return 'NULL'
-  if (value instanceof Date) return `"${value.toISOString()}"`
-  return typeof value === 'string' ? `"${value.replaceAll(/["\\]/g, '\\$&')}"` : String(value)
+  if (typeof value === 'string')
+    return SPECIAL.test(value) ? `"${value.replaceAll(/["\\]/g, '\\$&')}"` : `"${value}"`
+  return value instanceof Date ? `"${toIsoText(value)}"` : String(value)
 }
 
 /** The place of the key that a row is for, from 1, as `WITH ORDINALITY` counts. */

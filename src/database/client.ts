@@ -1,5 +1,6 @@
 import { PrismaPg } from '@prisma/adapter-pg'
-import type pg from 'pg'
+import pg from 'pg'
+import { parseUtcInstant } from '../shared/instant.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import type { Tracing } from '../shared/tracing.ts'
@@ -66,6 +67,7 @@ export function createDatabaseClient(options: DatabaseOptions): DatabaseClient {
     query_timeout: ANSWER_TIMEOUT_MS,
     application_name: 'tributary',
     keepAlive: true,
+    types: typesInUtc(),
   })
   // A connection that the server ends while it is idle is replaced by the next query; without a listener it would end the process.
   pool.on('error', error => logger.warn({ err: error }, 'an idle database connection was lost'))
@@ -99,6 +101,15 @@ export function createDatabaseClient(options: DatabaseOptions): DatabaseClient {
       return closed
     },
   }
+}
+
+/** Instants are most of what a page of rows has to be made of; the driver's own way is several times as slow. */
+function typesInUtc() {
+  const { TIMESTAMPTZ } = pg.types.builtins
+  const types = new pg.TypeOverrides()
+  const parse = pg.types.getTypeParser(TIMESTAMPTZ)
+  types.setTypeParser(TIMESTAMPTZ, text => parseUtcInstant(text) ?? parse(text))
+  return types
 }
 
 /** A span has the statement's name, and neither its text nor what it was given. The wait for a connection is part of it. */

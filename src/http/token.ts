@@ -76,7 +76,12 @@ export function createVerifyToken(options: TokenOptions): VerifyToken {
     }),
     ...(options.audience !== undefined && { audience: options.audience }),
   }
-  const secret = options.secret === undefined ? undefined : new TextEncoder().encode(options.secret)
+  // Imported once: given the bytes, the library imports them for each token, which takes as long as the signature.
+  let secret: Promise<CryptoKey> | undefined
+  const importSecret = (text: string) =>
+    crypto.subtle.importKey('raw', new TextEncoder().encode(text), { name: 'HMAC', hash: 'SHA-256' }, false, [
+      'verify',
+    ])
   const keys: JWTVerifyGetKey | undefined =
     options.jwksUrl === undefined
       ? undefined
@@ -87,8 +92,9 @@ export function createVerifyToken(options: TokenOptions): VerifyToken {
       assertOutsideTransaction('fetching keys')
       return (await jwtVerify(token, keys, { ...checks, algorithms: ASYMMETRIC })).payload
     }
-    if (!secret) throw new Error('neither a secret nor an address of keys is set')
-    return (await jwtVerify(token, secret, { ...checks, algorithms: ['HS256'] })).payload
+    if (options.secret === undefined) throw new Error('neither a secret nor an address of keys is set')
+    secret ??= importSecret(options.secret)
+    return (await jwtVerify(token, await secret, { ...checks, algorithms: ['HS256'] })).payload
   }
 
   return async token => {

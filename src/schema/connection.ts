@@ -1,5 +1,6 @@
 import type { ObjectRef } from '@pothos/core'
 import type { KeysetPage } from '../database/keyset.ts'
+import { toIsoText } from '../shared/instant.ts'
 import { builder } from './builder.ts'
 import { badUserInput } from './context.ts'
 
@@ -23,7 +24,7 @@ const CURSOR =
   /^((?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
 
 function encodeCursor(row: KeysetRow): string {
-  return Buffer.from(`${row.createdAt.toISOString()} ${row.id}`).toString('base64url')
+  return Buffer.from(`${toIsoText(row.createdAt)} ${row.id}`).toString('base64url')
 }
 
 function decodeCursor(cursor: string): { at: Date; id: string } {

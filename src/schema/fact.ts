@@ -1,4 +1,5 @@
 import type { FactCursor, FactRow, ListedFact } from '../database/facts.ts'
+import { toIsoText } from '../shared/instant.ts'
 import { builder } from './builder.ts'
 import { connectionTypeOf, pageConnection } from './connection.ts'
 import { badUserInput, type Context, requireViewer } from './context.ts'
@@ -34,7 +35,7 @@ const snapshotForm = /\d{1,19}:\d{1,19}:(?:\d{1,19}(?:,\d{1,19})*)?/.source
 const CURSOR = new RegExp(`^(${instant}) (${uuid}) (${instant}) (${snapshotForm})$`)
 
 function encodeCursor({ cursor: { at, id, pinnedAt, snapshot } }: { cursor: FactCursor }): string {
-  return Buffer.from([at.toISOString(), id, pinnedAt.toISOString(), snapshot].join(' ')).toString('base64url')
+  return Buffer.from([toIsoText(at), id, toIsoText(pinnedAt), snapshot].join(' ')).toString('base64url')
 }
 
 /** @throws GraphQLError BAD_USER_INPUT for what no page of facts ever gave out */

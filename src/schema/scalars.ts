@@ -1,5 +1,6 @@
 import { GraphQLError, type ValueNode, valueFromASTUntyped } from 'graphql'
 import { z } from 'zod'
+import { toIsoText } from '../shared/instant.ts'
 import type { JsonValue } from '../shared/json.ts'
 import { builder } from './builder.ts'
 
@@ -24,7 +25,7 @@ const literal = (node: ValueNode) => valueFromASTUntyped(node)
 
 builder.scalarType('DateTime', {
   description: 'An instant, ISO 8601 in UTC with milliseconds, e.g. 2026-01-31T10:00:03.000Z.',
-  serialize: date => date.toISOString(),
+  serialize: toIsoText,
   parseValue: value => parseInstant(value),
   parseLiteral: node => parseInstant(literal(node), node),
 })

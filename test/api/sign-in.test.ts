@@ -250,6 +250,9 @@ describe('logging out', () => {
     const other = (await login(session.user.email)).session
     expect(await logout(session.accessToken, session.refreshToken)).toBe(true)
     expect(await whoAmI(session.accessToken)).toBe('UNAUTHENTICATED')
+    // Of whoever has a session, that is looked at even where nothing else is asked for.
+    const idle = await post(there, { query: '{ __typename }', token: session.accessToken })
+    expect(idle.errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED')
     expect(await lives(session)).toBe(false)
     expect(await logout(other.accessToken, session.refreshToken)).toBe(false)
     expect(await lives(other)).toBe(true)

@@ -1,6 +1,7 @@
 import { DatabaseAwayError, isDatabaseAway } from '../../database/postgres-errors.ts'
 import type { Context, Services } from '../../schema/context.ts'
 import { TokenError, type VerifiedToken, type VerifyToken } from '../token.ts'
+import type { KnownOperation } from './documents.ts'
 import { Refused, refusal } from './refused.ts'
 
 /** Many times what the look-up of a user takes behind a full pool; less than a client waits. */
@@ -24,10 +25,18 @@ export async function verifyAuthorization(
 
 type Caller = Pick<Context, 'principal' | 'viewer' | 'viewerUnknown' | 'tokenExpiresAt'>
 
-/** Whose the token is. What can be done without the database is done; the rest says so when it asks for the viewer. */
-export async function identify(services: Services, verified: VerifiedToken | undefined): Promise<Caller> {
+/**
+ * Whose the token is. What can be done without the database is done; the rest says so when it asks for the viewer. An operation
+ * that asks for nothing of anybody, as the probes of balancers and tools do, needs no look, but for whether the session goes on.
+ */
+export async function identify(
+  services: Services,
+  verified: VerifiedToken | undefined,
+  { ofSchemaAlone }: Pick<KnownOperation, 'ofSchemaAlone'>,
+): Promise<Caller> {
   if (!verified) return { principal: null, viewer: null }
   const { principal, expiresAt: tokenExpiresAt } = verified
+  if (ofSchemaAlone && principal.sessionId === undefined) return { principal, viewer: null, tokenExpiresAt }
   try {
     const viewer = await inTime(services.resolveUser(principal))
     if (!viewer) throw unauthenticated('The session of this token has ended: log in.')

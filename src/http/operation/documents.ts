@@ -33,6 +33,8 @@ export interface KnownOperation {
   readonly generations: number
   /** Whether one of its fields may wait for as long as it says itself. */
   readonly ownDeadline: boolean
+  /** Whether it asks for nothing but the schema's own names: it is answered without a look at who asks. */
+  readonly ofSchemaAlone: boolean
 }
 
 /** Many times the operations of a product's frontends; what strangers send can push them out, and costs them a parse each. */
@@ -151,6 +153,7 @@ export class KnownDocument {
           cost: compileCost(schema, document, node),
           generations,
           ownDeadline: generations > 0 || hasOwnDeadline(schema, node, fields),
+          ofSchemaAlone: fields.every(({ name }) => name.value.startsWith('__')),
         },
       ]
     })

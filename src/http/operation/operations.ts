@@ -107,7 +107,7 @@ export function createRunOperation(options: OperationOptions): RunOperation {
         services,
         requestId: facts.requestId,
         client,
-        ...(await identify(services, verified)),
+        ...(await identify(services, verified, operation)),
         // Made for those who ask for it alone.
         get signal() {
           return operation.type === 'subscription' && facts.signal ? facts.signal : scope.signal
