@@ -8,6 +8,11 @@ export interface GroupCommitOptions<Key, Item, Result> {
   /** Commits under way at once, over all keys: what they take of the pool. Unbounded where nothing is said. */
   maxAtWork?: number | undefined
   /**
+   * A commit begins at the end of the event loop's turn, with all who have come in it, and not with the first of them alone:
+   * for callers who come in crowds, as those do whom the commit before has just answered.
+   */
+  gathersTurn?: boolean | undefined
+  /**
    * Does the work of all items, in one transaction, or none of it. @returns a result for each item, in their order.
    * It must end by itself: a commit that hangs holds its key.
    */
@@ -67,6 +72,7 @@ export class GroupCommit<Key, Item, Result> {
   readonly #lineByKey = new Map<Key, Line<Key, Item, Result>>()
   /** Lines with somebody in them that could start but for `maxAtWork`, the first to go first. */
   readonly #ready = new Set<Line<Key, Item, Result>>()
+  #gathering = false
   #atWork = 0
   #waiting = 0
 
@@ -100,7 +106,8 @@ export class GroupCommit<Key, Item, Result> {
     const { signal } = options
     signal?.throwIfAborted()
     const line = this.#lineByKey.get(key) ?? { key, waiting: new Set(), atWork: false }
-    const startsNow = !line.atWork && line.waiting.size === 0 && this.#atWork < this.#maxAtWork
+    const startsNow =
+      !this.#options.gathersTurn && !line.atWork && line.waiting.size === 0 && this.#atWork < this.#maxAtWork
     if (!startsNow && this.#waiting >= this.#options.maxQueued)
       throw new GroupCommitFullError(this.name, this.#options.maxQueued)
     let stopListening = () => {}
@@ -135,6 +142,17 @@ export class GroupCommit<Key, Item, Result> {
   }
 
   #startReady(): void {
+    if (!this.#options.gathersTurn) this.#start()
+    else if (!this.#gathering && this.#ready.size > 0) {
+      this.#gathering = true
+      setImmediate(() => {
+        this.#gathering = false
+        this.#start()
+      })
+    }
+  }
+
+  #start(): void {
     for (const line of this.#ready) {
       if (this.#atWork >= this.#maxAtWork) return
       this.#ready.delete(line)

@@ -4,6 +4,7 @@ import { createDatabaseClient } from '../../src/database/client.ts'
 import { createRunTransaction } from '../../src/database/transaction.ts'
 import { ContributeFact } from '../../src/domain/facts/contribute-fact.ts'
 import { factHash } from '../../src/domain/facts/normalise-fact.ts'
+import { systemClock } from '../../src/shared/clock.ts'
 import { createLogger } from '../../src/shared/logger.ts'
 import { createMetrics } from '../../src/shared/metrics.ts'
 import { type BenchDatabase, percentile, round, startBenchDatabase } from './bench-database.ts'
@@ -99,6 +100,7 @@ function groupCommit({ url }: BenchDatabase) {
     transaction: createRunTransaction(db, { logger, metrics }),
     promotionThreshold: THRESHOLD,
     eventsCommitted: () => {},
+    clock: systemClock,
     metrics,
   })
   return {

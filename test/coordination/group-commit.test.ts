@@ -51,6 +51,32 @@ describe('batches', () => {
     await results
   })
 
+  test('with gathersTurn those of one turn go together, and so do those who come again once they are answered', async () => {
+    const { group, batches } = setUp({ gathersTurn: true })
+    const again = ['1', '2', '3'].map(async item => [
+      await group.submit('a', item),
+      await group.submit('a', `${item}+`),
+    ])
+    const leaving = new AbortController()
+    const left = group.submit('a', 'left', { signal: leaving.signal })
+    expect([batches.length, group.queueLength]).toEqual([0, 4])
+    leaving.abort(new Error('gone'))
+    await expect(left).rejects.toThrow('gone')
+    await drained()
+    batches[0]?.succeed()
+    // The turn in which they come again, and the next.
+    await drained()
+    await drained()
+    batches[1]?.succeed()
+    expect(batches.map(batch => batch.items)).toEqual([
+      ['1', '2', '3'],
+      ['1+', '2+', '3+'],
+    ])
+    expect(await Promise.all(again)).toEqual(['1', '2', '3'].map(item => [`done ${item}`, `done ${item}+`]))
+    await drained()
+    expect(group.size).toBe(0)
+  })
+
   test('with maxAtWork the keys take their turns, first come first served', async () => {
     const { group, batches } = setUp({ maxAtWork: 1 })
     const results = Promise.all(

@@ -14,6 +14,7 @@ import {
 import { isDatabaseAway, SQLSTATE, sqlState } from '../../database/postgres-errors.ts'
 import type { RunTransaction } from '../../database/transaction.ts'
 import { countCharacters } from '../../shared/characters.ts'
+import type { Clock } from '../../shared/clock.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import { SharedRead } from '../../shared/shared-read.ts'
 import { type FieldIssue, fieldIssues } from '../field-issues.ts'
@@ -36,6 +37,7 @@ export interface ContributeFactOptions {
   transaction: RunTransaction
   promotionThreshold: number
   eventsCommitted: () => void
+  clock: Clock
   metrics: Metrics
 }
 
@@ -68,6 +70,11 @@ const MAX_QUEUED = 2000
  * gave two thirds of what two gave. With one alone, a fact that another instance holds would stop all others.
  */
 const LANES = 2
+/**
+ * A category that was there is taken to be there still: it would else be read for each contribution. One that is not known is
+ * looked for at once, and a new fact needs its category's row whatever is known here.
+ */
+const CATEGORIES_KNOWN_MS = 10_000
 
 interface Member extends NewFact {
   userId: string
@@ -82,6 +89,7 @@ type Contributed = Extract<ContributeFactOutcome, { type: 'contributed' }>
 export class ContributeFact {
   readonly #options: ContributeFactOptions
   readonly #categories = new SharedRead<string[]>()
+  #known = { categories: new Set<string>(), untilMs: 0 }
   readonly #group: GroupCommit<number, Member, Contributed>
 
   constructor(options: ContributeFactOptions) {
@@ -90,6 +98,7 @@ export class ContributeFact {
       name: 'contribute-fact',
       maxBatch: MAX_BATCH,
       maxQueued: MAX_QUEUED,
+      gathersTurn: true,
       commit: (_lane, members) => this.#commit(members),
       // A row that somebody holds for too long counts as away, and is the fault of one fact alone.
       isOfOneItem: error => sqlState(error) === SQLSTATE.lockNotAvailable || !isDatabaseAway(error),
@@ -106,13 +115,33 @@ export class ContributeFact {
     const { userId, category, signal } = request
     const content = Content.safeParse(request.content)
     const issues = content.success ? [] : fieldIssues(content.error, ['input', 'content'])
-    const categories = await this.#categories.read('', () => findFactCategories(this.#options.db))
-    if (!categories.includes(category))
-      issues.push({ path: ['input', 'category'], message: `expected one of ${categories.join(', ')}` })
+    const unknown = this.#isKnown(category) ? undefined : await this.#issueWith(category)
+    if (unknown) issues.push(unknown)
     if (!content.success || issues.length > 0) return { type: 'invalid-input', issues }
     const hash = factHash(content.data)
     const lane = Number.parseInt(hash.slice(0, 8), 16) % LANES
-    return this.#group.submit(lane, { userId, hash, content: content.data, category }, { signal })
+    try {
+      return await this.#group.submit(lane, { userId, hash, content: content.data, category }, { signal })
+    } catch (error) {
+      if (sqlState(error) !== SQLSTATE.foreignKeyViolation) throw error
+      const gone = await this.#issueWith(category)
+      if (!gone) throw error
+      return { type: 'invalid-input', issues: [gone] }
+    }
+  }
+
+  #isKnown(category: string): boolean {
+    const { categories, untilMs } = this.#known
+    return categories.has(category) && this.#options.clock.nowMs() < untilMs
+  }
+
+  /** As the table has it. */
+  async #issueWith(category: string): Promise<FieldIssue | undefined> {
+    const { db, clock } = this.#options
+    const names = await this.#categories.read('', () => findFactCategories(db))
+    this.#known = { categories: new Set(names), untilMs: clock.nowMs() + CATEGORIES_KNOWN_MS }
+    if (names.includes(category)) return undefined
+    return { path: ['input', 'category'], message: `expected one of ${names.join(', ')}` }
   }
 
   /** All of the members in one transaction. A contribution that is made again is found to be there. */
