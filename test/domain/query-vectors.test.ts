@@ -2,22 +2,32 @@ import { expect, test } from 'vitest'
 import { QueryVectors } from '../../src/domain/collections/query-vectors.ts'
 import type { Vector } from '../../src/providers/embedder.ts'
 import { Gate } from '../support/gate.ts'
+import { SimulatedTime } from '../support/simulated-clock.ts'
 
 function scene() {
   const asked: string[] = []
   const gate = new Gate()
   let answer: (text: string) => Promise<Vector> = async text => [text.length]
-  const queries = new QueryVectors({
-    model: 'a-model',
-    embedDocuments: () => Promise.reject(new Error('none is embedded here')),
-    embedQuery(text) {
-      asked.push(text)
-      return answer(text)
+  const time = new SimulatedTime()
+  // It is not 0 when a process starts.
+  time.setTimer(() => {}, 1)
+  time.fireNext()
+  const clock = { nowMs: () => time.nowMs, setTimer: time.setTimer.bind(time) }
+  const queries = new QueryVectors(
+    {
+      model: 'a-model',
+      embedDocuments: () => Promise.reject(new Error('none is embedded here')),
+      embedQuery(text) {
+        asked.push(text)
+        return answer(text)
+      },
     },
-  })
+    clock,
+  )
   return {
     asked,
     gate,
+    time,
     queries,
     answerBy(next: typeof answer) {
       answer = next
@@ -94,4 +104,15 @@ test('the 500 used last are kept', async () => {
   expect(asked).toHaveLength(501)
   await queries.find('soup 1')
   expect(asked).toHaveLength(502)
+})
+
+test('none is kept for longer than an hour, however often it is used', async () => {
+  const { queries, asked, time, answerBy } = scene()
+  answerBy(async () => [asked.length])
+  expect(await queries.find('soup')).toEqual([1])
+  await time.pass(1_800_000)
+  expect(await queries.find('soup')).toEqual([1])
+  await time.pass(1_800_001)
+  expect(await queries.find('soup')).toEqual([2])
+  expect(asked).toHaveLength(2)
 })

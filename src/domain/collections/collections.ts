@@ -34,7 +34,7 @@ export interface Collections {
 export async function startCollections(options: CollectionsOptions): Promise<Collections> {
   const { db, transaction, locks, embedder, ingestLockTimeoutMs, clock, logger, metrics } = options
   const store = embedder && (await openStore(transaction, logger))
-  const vectors = embedder && store && { store, embedder, queries: new QueryVectors(embedder) }
+  const vectors = embedder && store && { store, embedder, queries: new QueryVectors(embedder, clock) }
   const embedDocuments = vectors && new EmbedDocuments({ db, ...vectors, clock, logger, metrics })
   embedDocuments?.wake()
   return {
