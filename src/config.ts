@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { isKey } from './shared/sealing-keys.ts'
+import { readTrustedProxies, TRUSTED_PROXIES_EXPECTED } from './shared/trusted-proxies.ts'
 
 /**
  * Every setting, read once from the environment. This is the only file that may read `process.env`.
@@ -51,6 +52,8 @@ export interface Config {
   readonly coordination: 'distributed' | 'local'
   readonly graphiql: boolean
   readonly corsOrigins: readonly string[] | undefined
+  /** As `readTrustedProxies` reads it. Absent: the address of the socket is the client's, whatever headers say. */
+  readonly trustedProxies: string | undefined
   readonly maxConnections: number
   /** How long a client may take to send a request, or to take what it is sent. */
   readonly clientTimeoutMs: number
@@ -180,6 +183,11 @@ const Environment = z.object({
   COORDINATION: z.enum(['distributed', 'local'], 'expected distributed or local').default('distributed'),
   GRAPHIQL: z.enum(['on', 'off'], 'expected on or off').optional(),
   CORS_ORIGINS: z.string().optional(),
+  TRUSTED_PROXIES: z
+    .string()
+    .trim()
+    .refine(setting => readTrustedProxies(setting) !== undefined, TRUSTED_PROXIES_EXPECTED)
+    .optional(),
   MAX_CONNECTIONS: wholeNumber({ min: 1, max: 1_000_000, default: 10_000 }),
   CLIENT_TIMEOUT_MS: milliseconds(30_000, 100),
   // 10,000 data points of the longest form fit.
@@ -326,6 +334,7 @@ export function readConfig(
     coordination: env.COORDINATION,
     graphiql: env.GRAPHIQL === undefined ? !production : env.GRAPHIQL === 'on',
     corsOrigins: origins,
+    trustedProxies: env.TRUSTED_PROXIES,
     maxConnections: env.MAX_CONNECTIONS,
     clientTimeoutMs: env.CLIENT_TIMEOUT_MS,
     maxBodyBytes: env.MAX_BODY_BYTES,

@@ -67,6 +67,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const http: HttpServer = await listen({
       host: config.host,
       port: config.port,
+      trustedProxies: config.trustedProxies,
       maxConnections: config.maxConnections,
       clientTimeoutMs: config.clientTimeoutMs,
       maxBodyBytes: config.maxBodyBytes,

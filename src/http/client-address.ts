@@ -1,33 +1,36 @@
 import type { IncomingMessage } from 'node:http'
-import { BlockList, isIP } from 'node:net'
+import { isIP } from 'node:net'
+import type { Logger } from '../shared/logger.ts'
+import type { TrustsProxy } from '../shared/trusted-proxies.ts'
 
-/** Where a proxy of ours may stand: this machine, and networks that the internet does not route. */
-const near = new BlockList()
-near.addSubnet('127.0.0.0', 8, 'ipv4')
-near.addSubnet('10.0.0.0', 8, 'ipv4')
-near.addSubnet('172.16.0.0', 12, 'ipv4')
-near.addSubnet('192.168.0.0', 16, 'ipv4')
-near.addAddress('::1', 'ipv6')
-near.addSubnet('fc00::', 7, 'ipv6')
+export type ClientAddress = (request: IncomingMessage) => string
 
 /**
- * Whom attempts are counted for. Behind a proxy nearby it is the last address of X-Forwarded-For, the one that the proxy
- * itself has seen; what a client wrote before it counts for nothing. Of IPv6 the network, because a household has 2^64.
+ * Whom limits are counted for, over every transport. It is the address of the socket, unless that is a trusted proxy's: then what
+ * that one has seen, which it appends to X-Forwarded-For, and so on to the last whom nobody of ours has to be believed for. What stands
+ * before that one a client may have written, and counts for nothing; nor does what is no address. Of IPv6 the network, because a
+ * household has 2^64.
  */
-export function clientAddress(request: IncomingMessage): string {
-  const seen = plain(request.socket.remoteAddress ?? '')
-  const forwarded = request.headers['x-forwarded-for']
-  const last = plain(
-    withoutPort(
-      String(forwarded ?? '')
-        .split(',')
-        .at(-1)
-        ?.trim() ?? '',
-    ),
-  )
-  const address =
-    isIP(last) && isIP(seen) && near.check(seen, isIP(seen) === 6 ? 'ipv6' : 'ipv4') ? last : seen
-  return isIP(address) === 6 ? network(address) : address
+export function createClientAddress(trusts: TrustsProxy | undefined, logger: Logger): ClientAddress {
+  let told = trusts !== undefined
+  return request => {
+    const forwarded = request.headers['x-forwarded-for']
+    let address = plain(request.socket.remoteAddress ?? '')
+    if (forwarded !== undefined && !told) {
+      told = true
+      logger.warn(
+        'X-Forwarded-For is sent, and nobody is believed it: where a proxy stands before this gateway, all its clients count as one until TRUSTED_PROXIES names it',
+      )
+    }
+    if (forwarded === undefined || !trusts) return keyOf(address)
+    const seen = String(forwarded).split(',')
+    for (let hop = 1; hop <= seen.length && trusts(address, hop); hop++) {
+      const before = plain(withoutPort(seen.at(-hop)?.trim() ?? ''))
+      if (!isIP(before)) break
+      address = before
+    }
+    return keyOf(address)
+  }
 }
 
 /** Some proxies write `203.0.113.7:5123`; taken for no address, all of their clients would be one. */
@@ -37,6 +40,10 @@ function withoutPort(address: string): string {
 
 function plain(address: string): string {
   return address.replace(/^::ffff:(?=\d+\.)/i, '')
+}
+
+function keyOf(address: string): string {
+  return isIP(address) === 6 ? network(address) : address
 }
 
 /** The first 64 bits. */

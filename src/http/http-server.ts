@@ -6,7 +6,8 @@ import type { ExecutionResult } from 'graphql'
 import type { Logger } from '../shared/logger.ts'
 import { runInRequest } from '../shared/request-scope.ts'
 import type { Span, Tracing } from '../shared/tracing.ts'
-import { clientAddress } from './client-address.ts'
+import { readTrustedProxies } from '../shared/trusted-proxies.ts'
+import { createClientAddress } from './client-address.ts'
 import { compressAnswer } from './compress-answer.ts'
 import { Connections } from './connections.ts'
 import type { GraphqlServer } from './graphql-server.ts'
@@ -30,6 +31,8 @@ export interface HttpServerOptions {
   /** Pages by path, asked for only once the gateway is ready. */
   reports: Record<string, () => Promise<HealthReport>>
   metrics: () => Promise<{ contentType: string; text: string }>
+  /** Whose X-Forwarded-For is believed, as `readTrustedProxies` reads it; absent: nobody's. */
+  trustedProxies?: string | undefined
   /** What is more is refused: each connection costs memory. */
   maxConnections: number
   /** How long a client may take to send a request, or to take what it is sent. */
@@ -61,7 +64,11 @@ export class ListenError extends Error {
 
 /** Listens at once, so that a probe learns that the gateway is starting; GraphQL is served when it can be. @throws ListenError */
 export async function listen(options: HttpServerOptions): Promise<HttpServer> {
-  const { tracing } = options
+  const { tracing, trustedProxies } = options
+  const clientAddress = createClientAddress(
+    trustedProxies === undefined ? undefined : readTrustedProxies(trustedProxies),
+    options.logger,
+  )
   let graphql: { serve: ServeGraphql; runOperation: RunOperation } | undefined
   let hasAll = async () => false
   let sockets: { close(): Promise<void> } | undefined
@@ -184,6 +191,7 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
       sockets = serveWebSockets(server, {
         runOperation,
         newRequestId: randomUUID,
+        clientAddress,
         retirement,
         maxMessageBytes: options.maxBodyBytes,
       })

@@ -3,7 +3,7 @@ import { type ExecutionResult, type FormattedExecutionResult, type GraphQLError,
 import { useServer } from 'graphql-ws/use/ws'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { runInRequest } from '../shared/request-scope.ts'
-import { clientAddress } from './client-address.ts'
+import type { ClientAddress } from './client-address.ts'
 import { withoutHttp } from './mask-error.ts'
 import type { OperationResult, RunOperation } from './operation/operations.ts'
 import { retireSocket } from './retire-socket.ts'
@@ -21,11 +21,12 @@ export function serveWebSockets(
   options: {
     runOperation: RunOperation
     newRequestId: () => string
+    clientAddress: ClientAddress
     retirement: Retirement
     maxMessageBytes: number
   },
 ): { close(): Promise<void> } {
-  const { runOperation, newRequestId, retirement, maxMessageBytes } = options
+  const { runOperation, newRequestId, clientAddress, retirement, maxMessageBytes } = options
   const sockets = new WebSocketServer({
     server,
     path: '/graphql',

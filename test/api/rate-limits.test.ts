@@ -61,7 +61,7 @@ test('what costs more than is left is refused, and what is left can still be spe
 })
 
 test('an address pays for whoever it speaks for, and for what is refused', async () => {
-  const gateway = await start({ RATE_LIMIT_ADDRESS: '100' })
+  const gateway = await start({ RATE_LIMIT_ADDRESS: '100', TRUSTED_PROXIES: 'loopback' })
   expect((await ask(gateway.url, costing(60), { token: await tokenOf('one') })).errors).toBeUndefined()
   expectError(await ask(gateway.url, { query: '{ nobody }' }), 'GRAPHQL_VALIDATION_FAILED', /nobody/)
   expect((await ask(gateway.url, costing(20), { token: await tokenOf('two') })).errors).toBeUndefined()
@@ -69,7 +69,7 @@ test('an address pays for whoever it speaks for, and for what is refused', async
     const answer = await ask(gateway.url, request, { token: await tokenOf('three') })
     expectError(answer, 'RATE_LIMITED', /./)
   }
-  // Another address, as a proxy nearby tells it.
+  // Another address, as a proxy that is trusted tells it.
   const elsewhere = { 'x-forwarded-for': '203.0.113.7' }
   expect((await ask(gateway.url, CHEAP, { headers: elsewhere })).errors).toBeUndefined()
 })
@@ -96,13 +96,18 @@ describe('what is refused before anything of GraphQL is looked at', () => {
     gateway = await startTestGateway({
       databaseUrl: database.url,
       generator: new FakeGenerator(),
-      settings: { OPERATION_MAX_COST: '100', RATE_LIMIT_ADDRESS: '100', MAX_BODY_BYTES: '1024' },
+      settings: {
+        OPERATION_MAX_COST: '100',
+        RATE_LIMIT_ADDRESS: '100',
+        MAX_BODY_BYTES: '1024',
+        TRUSTED_PROXIES: 'loopback',
+      },
     })
   })
   afterAll(() => gateway?.close())
 
   let addresses = 0
-  /** As a proxy nearby tells it: nobody's before. */
+  /** As a trusted proxy tells it: nobody's before. */
   const newAddress = () => ({ 'x-forwarded-for': `198.51.100.${addresses++}` })
   /** By node:http, which sends a host that is none too. */
   function send(path: string, { method = 'POST', headers = {}, body }: (typeof REFUSED)[number][2]) {
@@ -187,6 +192,25 @@ describe('what is refused before anything of GraphQL is looked at', () => {
     expect(codes).toEqual([...Array<string>(5).fill('BAD_USER_INPUT'), 'RATE_LIMITED', 'RATE_LIMITED'])
   })
 })
+test.each([
+  ['nobody is trusted', {}, 1],
+  ['the proxy is trusted', { TRUSTED_PROXIES: 'loopback' }, 2],
+])(
+  'where %s, over HTTP and sockets alike, so many clients are counted: %j %i',
+  async (_what, setting, clients) => {
+    const gateway = await start({ RATE_LIMIT_ADDRESS: '100', ...setting })
+    const asks = async (from: string) => {
+      const headers = { 'x-forwarded-for': from }
+      const { errors } = await ask(gateway.url, costing(100), { token: await tokenOf('walker'), headers })
+      const overSocket = await connectSocket(gateway.url, await tokenOf('walker'), headers).ask(CHEAP)
+      return [errors?.[0]?.extensions.code, overSocket.errors[0]?.extensions.code]
+    }
+    expect(await asks('203.0.113.7')).toEqual([undefined, 'RATE_LIMITED'])
+    const second = clients === 1 ? 'RATE_LIMITED' : undefined
+    // What it writes of itself before the proxy adds what it saw is no matter.
+    expect(await asks('192.0.2.1, 198.51.100.4')).toEqual([second, 'RATE_LIMITED'])
+  },
+)
 
 test('generations are limited by themselves, each of an operation counted, however they are answered', async () => {
   const gateway = await start({ RATE_LIMIT_GENERATIONS: '3' })

@@ -31,7 +31,7 @@ async function start(count: number, settings: Record<string, string> = {}, confi
       startTestGateway({
         databaseUrl: database.url,
         generator: new FakeGenerator(),
-        settings: { DATA_DIR: dataDir, ...settings },
+        settings: { DATA_DIR: dataDir, TRUSTED_PROXIES: 'loopback', ...settings },
         config,
       }),
     ),
@@ -114,7 +114,7 @@ describe('attempts to log in', () => {
   test('of one client are 300, whatever addresses it tries; another client is not held back by it', async () => {
     const [url = ''] = await start(1)
     const attacker = '203.0.113.7'
-    // As a proxy nearby passes it on: what the client itself claims stands before what the proxy has seen.
+    // As the proxy passes it on: what the client itself claims stands before what the proxy has seen.
     await login(url, 'a0@example.com', 'wrong password', `198.51.100.1, ${attacker}`)
     const counted = await database.query(
       'UPDATE attempt_windows SET count = 299 WHERE key LIKE $1 RETURNING 1',
@@ -129,6 +129,16 @@ describe('attempts to log in', () => {
       'CredentialsRejectedError',
     )
     expect(await login(url, 'a4@example.com', 'wrong password')).toBe('CredentialsRejectedError')
+  })
+
+  test('of one client are those of its connection where no proxy is trusted, whatever it says of itself', async () => {
+    const [url = ''] = await start(1, { TRUSTED_PROXIES: '' })
+    await login(url, 'a0@example.com', 'wrong password', '203.0.113.7')
+    await database.query("UPDATE attempt_windows SET count = 299 WHERE key LIKE 'login client %'")
+    expect(await login(url, 'a1@example.com', 'wrong password', '203.0.113.8')).toBe(
+      'CredentialsRejectedError',
+    )
+    expect(await login(url, 'a2@example.com', 'wrong password', '203.0.113.9')).toBe('RATE_LIMITED')
   })
 
   test('take as long for an address that nobody has as for a wrong password', async () => {

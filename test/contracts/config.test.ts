@@ -32,6 +32,7 @@ test('defaults are those of the contract', () => {
     coordination: 'distributed',
     graphiql: true,
     corsOrigins: undefined,
+    trustedProxies: undefined,
     maxConnections: 10_000,
     clientTimeoutMs: 30_000,
     maxBodyBytes: 8 * 1024 * 1024,
@@ -62,11 +63,19 @@ test('one message names every bad setting', () => {
         LEASE_TTL_MS: '-1',
         COORDINATION: 'maybe',
         CORS_ORIGINS: 'https://a.example/path',
+        TRUSTED_PROXIES: 'proxy.example.com',
       },
       false,
     )
   expect(read).toThrow(ConfigError)
-  for (const name of ['PORT', 'DATABASE_URL', 'LEASE_TTL_MS', 'COORDINATION', 'CORS_ORIGINS'])
+  for (const name of [
+    'PORT',
+    'DATABASE_URL',
+    'LEASE_TTL_MS',
+    'COORDINATION',
+    'CORS_ORIGINS',
+    'TRUSTED_PROXIES',
+  ])
     expect(read).toThrow(name)
 })
 

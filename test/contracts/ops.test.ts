@@ -6,6 +6,7 @@ import { DockerfileParser } from 'dockerfile-ast'
 import { validate } from 'dockerfile-utils'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { readConfig } from '../../src/config.ts'
 import { collectProcessMetrics, createMetrics } from '../../src/shared/metrics.ts'
 
 /**
@@ -171,6 +172,12 @@ describe('the compose project', () => {
     expect(Number.parseInt(stop_grace_period, 10) * 1000).toBeGreaterThanOrEqual(
       Number(environment.SHUTDOWN_TIMEOUT_MS) + 10_000,
     )
+  })
+
+  test('tells the gateways of clients what the proxy sees, and nothing that clients say', () => {
+    expect(read('ops/haproxy/haproxy.cfg')).toMatch(/^ {2}option forwardfor$/m)
+    const { TRUSTED_PROXIES } = services.gateway.environment
+    expect(readConfig({ TRUSTED_PROXIES }, false).trustedProxies).toBe('1')
   })
 
   test('sets only settings that the gateway reads', () => {

@@ -22,11 +22,19 @@ export interface SocketClient {
 }
 
 /** A client of graphql-ws with one socket, which is gone after the test. */
-export function connectSocket(url: string, token?: string): SocketClient {
+export function connectSocket(
+  url: string,
+  token?: string,
+  headers: Record<string, string> = {},
+): SocketClient {
   let closed = 0
   const client = createClient({
     url: `${url.replace('http', 'ws')}/graphql`,
-    webSocketImpl: WebSocket,
+    webSocketImpl: class extends WebSocket {
+      constructor(address: string, protocols: string | string[]) {
+        super(address, protocols, { headers })
+      }
+    },
     lazy: false,
     retryAttempts: 0,
     ...(token && { connectionParams: { authorization: `Bearer ${token}` } }),
