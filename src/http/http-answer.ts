@@ -11,6 +11,21 @@ export interface HttpAnswer {
   readonly body: string
 }
 
+/** Of results that several are given: their text, made by the first who sends it. */
+const sharedBodies = new WeakMap<ExecutionResult, { text: string | undefined }>()
+
+/** To be called before it is handed out. */
+export function shareBody(result: ExecutionResult): void {
+  if (!result.errors) sharedBodies.set(result, { text: undefined })
+}
+
+function bodyOf(result: ExecutionResult): string {
+  const shared = sharedBodies.get(result)
+  if (!shared) return JSON.stringify(result)
+  shared.text ??= JSON.stringify(result)
+  return shared.text
+}
+
 /** @see https://graphql.github.io/graphql-over-http/draft/#sec-Response */
 export function answerOf(result: ExecutionResult, mediaType: MediaType): HttpAnswer {
   const headers: Record<string, string> = {
@@ -18,7 +33,7 @@ export function answerOf(result: ExecutionResult, mediaType: MediaType): HttpAns
     'cache-control': 'no-store',
     vary: 'Accept, Origin',
   }
-  if (!result.errors) return { status: 200, headers, body: JSON.stringify(result) }
+  if (!result.errors) return { status: 200, headers, body: bodyOf(result) }
   Object.assign(headers, retryAfter(result))
   let status = 0
   for (const { extensions } of result.errors) {

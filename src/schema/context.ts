@@ -69,6 +69,7 @@ export interface Services {
 /** What one request has of its own. */
 export interface Context {
   readonly services: Services
+  /** Of a query that several have sent at once: the first one's, as is `client`. */
   readonly requestId: string
   /** Who the token speaks for; null without one. */
   readonly principal: Principal | null

@@ -179,6 +179,11 @@ export function createMetrics() {
     graphqlRefused: counter('graphql_refused_total', 'Operations that were answered without being executed', [
       'code',
     ]),
+    graphqlShared: counter(
+      'graphql_shared_total',
+      'Queries that were answered by the execution of one that the same principal had sent just before',
+      ['operation'],
+    ),
     rateLimited: counter('rate_limited_total', 'Operations refused because too much was asked for', [
       'scope',
     ]),

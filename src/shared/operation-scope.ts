@@ -40,6 +40,14 @@ export class OperationScope {
   }
 }
 
+/** Settles as the work does, or rejects with the reason why the operation has ended before. */
+export function untilEnd<T>(work: Promise<T>, scope: OperationScope): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const forget = scope.onEnd(() => reject(scope.end?.reason))
+    work.then(resolve, reject).finally(forget)
+  })
+}
+
 const current = new AsyncLocalStorage<OperationScope>()
 
 /** Runs `work`, and whatever it awaits or starts, for that operation alone: statements that it sends are cancelled with it. */

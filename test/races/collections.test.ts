@@ -222,12 +222,13 @@ test('of the searches of one collection 20 go on at once, others queue, and anot
   const held = await holdLock(database.url, 'LOCK TABLE documents IN ACCESS EXCLUSIVE MODE')
   const answers = Promise.all([
     searchCollection(gateway.url, 'quiet', 'sleep'),
-    ...Array.from({ length: 23 }, () => searchCollection(gateway.url, 'crowded', 'sleep')),
+    // The same search of one user at once would be one.
+    ...Array.from({ length: 23 }, (_, n) => searchCollection(gateway.url, 'crowded', 'sleep', 5 + n)),
   ])
   await until(async () => (await lockQueues(gateway)).searches?.held === 2, { what: 'both to be searched' })
   await until(async () => (await lockQueues(gateway)).searches?.waiting === 3, { what: 'three to queue' })
   await held.release()
-  for (const hits of await answers) expect(hits).toHaveLength(5)
+  for (const hits of await answers) expect(hits.length).toBeGreaterThanOrEqual(5)
   expect((await lockQueues(gateway)).searches).toEqual({ waiting: 0, held: 0 })
   await gateway.close()
 })

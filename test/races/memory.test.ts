@@ -186,7 +186,7 @@ test('of one user ten reads are under way at once, and the rest queue', async ()
   if (!gateway) throw new Error('no gateway')
   await remember(gateway.url, token, 'name|name|Ada')
   const held = await holdLock(database.url, 'LOCK TABLE memory_facts IN ACCESS EXCLUSIVE MODE')
-  const reads = Promise.all(Array.from({ length: 15 }, () => readMemory(gateway.url, token)))
+  const reads = Promise.all(Array.from({ length: 15 }, (_, n) => readMemory(gateway.url, token, `Read${n}`)))
   const underWay = async () =>
     (
       await database.query<{ count: number }>(

@@ -72,8 +72,9 @@ export interface MemoryOf {
   updatedAt: string | null
 }
 
-export async function readMemory(url: string, token: string): Promise<MemoryOf> {
-  const query = '{ viewer { memory { hasData facts { id content kind } summary updatedAt } } }'
+/** @param name of the operation: the same operation of one user at once is read once */
+export async function readMemory(url: string, token: string, name = 'Memory'): Promise<MemoryOf> {
+  const query = `query ${name} { viewer { memory { hasData facts { id content kind } summary updatedAt } } }`
   const { data, errors } = await post<{ viewer: { memory: MemoryOf } }>(url, { query, token })
   if (!data) throw new Error(`no data: ${JSON.stringify(errors)}`)
   return data.viewer.memory

@@ -11,11 +11,15 @@ export interface SocketAnswer {
 }
 
 export interface SocketClient {
-  ask(request: {
-    query?: string
-    variables?: Record<string, unknown>
-    extensions?: Record<string, unknown>
-  }): Promise<SocketAnswer>
+  /** @param signal completes the operation before it has its answer, of which then nothing comes */
+  ask(
+    request: {
+      query?: string
+      variables?: Record<string, unknown>
+      extensions?: Record<string, unknown>
+    },
+    signal?: AbortSignal,
+  ): Promise<SocketAnswer>
   /** How often the gateway has closed the socket. */
   readonly closed: number
   dispose(): void
@@ -43,10 +47,10 @@ export function connectSocket(
   })
   onTestFinished(() => void client.dispose())
   return {
-    ask: ({ query = '', ...request }) =>
+    ask: ({ query = '', ...request }, signal) =>
       new Promise((resolve, reject) => {
         const results: ExecutionResult[] = []
-        client.subscribe(
+        const complete = client.subscribe(
           { query, ...request },
           {
             next: result => results.push(result as ExecutionResult),
@@ -59,6 +63,7 @@ export function connectSocket(
               }),
           },
         )
+        signal?.addEventListener('abort', complete)
       }),
     get closed() {
       return closed

@@ -23,7 +23,7 @@ export async function verifyAuthorization(
   }
 }
 
-type Caller = Pick<Context, 'principal' | 'viewer' | 'viewerUnknown' | 'tokenExpiresAt'>
+export type Caller = Pick<Context, 'principal' | 'viewer' | 'viewerUnknown' | 'tokenExpiresAt'>
 
 /**
  * Whose the token is. What can be done without the database is done; the rest says so when it asks for the viewer. An operation

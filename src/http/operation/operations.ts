@@ -1,12 +1,14 @@
 import { type ExecutionResult, type GraphQLSchema, subscribe } from 'graphql'
 import type { Context, Services } from '../../schema/context.ts'
-import { OperationScope, runInOperation } from '../../shared/operation-scope.ts'
+import { OperationScope, runInOperation, untilEnd } from '../../shared/operation-scope.ts'
 import { inSpan } from '../../shared/tracing.ts'
+import { shareBody } from '../http-answer.ts'
 import { maskError } from '../mask-error.ts'
-import type { VerifyToken } from '../token.ts'
-import { identify, verifyAuthorization } from './authenticate.ts'
+import type { VerifiedToken, VerifyToken } from '../token.ts'
+import { type Caller, identify, verifyAuthorization } from './authenticate.ts'
 import { CompiledQueries } from './compiled-query.ts'
 import { Documents, type KnownOperation, withoutSuggestion } from './documents.ts'
+import { executionKey } from './execution-key.ts'
 import { followEvents } from './follow-events.ts'
 import { OpenSubscriptions, type SubscriptionLimits } from './open-subscriptions.ts'
 import { readParams } from './operation-params.ts'
@@ -14,6 +16,7 @@ import type { PersistedOperations } from './persisted-operations.ts'
 import type { RateLimits } from './rate-limits.ts'
 import { badRequest, RateLimited, Refused, refusal, tooComplex } from './refused.ts'
 import type { ShapeLimits } from './shape-limits.ts'
+import { SharedExecutions } from './shared-executions.ts'
 
 /** What a transport knows of a request, before anything of GraphQL is looked at. */
 export interface RequestFacts {
@@ -38,8 +41,8 @@ export type OperationResult = ExecutionResult | AsyncIterableIterator<ExecutionR
 
 /**
  * The way of an operation, whatever transport brought it:
- * parameters → document, sent or known by its id, parsed and validated once → operation and its cost → who asks, and whether they may at this rate →
- * context → a place, where it subscribes → execution → masked errors.
+ * parameters → document, sent or known by its id, parsed and validated once → operation and its cost → what the token says, and whether
+ * its bearer may at this rate → who asks → a place, where it subscribes → execution, of a query for all who ask the same → masked errors.
  * What a transport refuses by itself, since it cannot read it, takes the same way as far as that goes: the `Refused` is given instead of
  * what was sent, and its address pays for it as for any other.
  * Never rejects: what is refused is a result with errors and without data. A result's errors carry `extensions.http` for
@@ -65,16 +68,24 @@ export interface OperationOptions {
   introspection: boolean
 }
 
+/** An operation that may be executed, for one caller. */
+interface Admitted {
+  readonly operation: KnownOperation
+  readonly variables: Readonly<Record<string, unknown>>
+  readonly verified: VerifiedToken | undefined
+  readonly facts: RequestFacts
+}
+
 export function createRunOperation(options: OperationOptions): RunOperation {
   const { schema, services, verifyToken, limits, timeoutMs, persisted, rateLimits, introspection } = options
   const { logger, metrics, tracing } = services
   const documents = new Documents({ schema, introspection, ...limits })
   const compiled = new CompiledQueries(schema)
   const subscriptions = new OpenSubscriptions(options.subscriptionLimits)
+  const executions = new SharedExecutions<ExecutionResult>()
 
   return async (sent, facts) => {
-    let admitted = false
-    let executed = false
+    let admitted: Admitted | undefined
     const scope = new OperationScope()
     const leave = () => scope.endWith(facts.signal?.reason)
     let deadline: NodeJS.Timeout | undefined
@@ -90,42 +101,22 @@ export function createRunOperation(options: OperationOptions): RunOperation {
       const cost = operation.cost(variables)
       checkCost(cost, limits.maxCost)
       const verified = await verifyAuthorization(verifyToken, facts.authorization)
-      admitted = true
-      const { client } = facts
+      admitted = { operation, variables, verified, facts }
       await rateLimits.admit(
-        { client, principal: verified?.principal },
+        { client: facts.client, principal: verified?.principal },
         { cost, generations: operation.generations },
       )
       found.keep?.()
-      if (operation.type !== 'subscription') {
-        if (facts.signal?.aborted) leave()
-        facts.signal?.addEventListener('abort', leave)
-        // A generation has bounds of its own, and whoever wants to wait for it to its end may; so have waits for what another does.
-        if (!operation.ownDeadline) deadline = setTimeout(() => scope.endWith(tooLate(timeoutMs)), timeoutMs)
-      }
-      const context: Context = {
-        services,
-        requestId: facts.requestId,
-        client,
-        ...(await identify(services, verified, operation)),
-        // Made for those who ask for it alone.
-        get signal() {
-          return operation.type === 'subscription' && facts.signal ? facts.signal : scope.signal
-        },
-        ...(facts.lastEventId !== undefined && { lastEventId: facts.lastEventId }),
-        loaders: services.createLoaders(),
-      }
-      if (operation.type === 'subscription') {
-        const close = subscriptions.open({ socket: facts.socket, principal: context.principal })
-        executed = true
-        return await follow(operation, variables, context, close)
-      }
-      executed = true
-      return await perform(operation, variables, context, scope)
+      if (operation.type === 'subscription') return await follow(admitted, scope)
+      if (facts.signal?.aborted) leave()
+      facts.signal?.addEventListener('abort', leave)
+      // A generation has bounds of its own, and whoever wants to wait for it to its end may; so have waits for what another does.
+      if (!operation.ownDeadline) deadline = setTimeout(() => scope.endWith(tooLate(timeoutMs)), timeoutMs)
+      return await perform(admitted, scope)
     } catch (error) {
       if (!admitted && error instanceof Refused) rateLimits.chargeRefusal(facts.client)
       // Before it is known what it asks for; a client's own name for it would be a label without bound.
-      if (!executed) metrics.graphqlRequests.inc({ operation: 'unknown', outcome: 'refused' })
+      if (!scope.end) metrics.graphqlRequests.inc({ operation: 'unknown', outcome: 'refused' })
       return refused(error, facts)
     } finally {
       clearTimeout(deadline)
@@ -133,55 +124,73 @@ export function createRunOperation(options: OperationOptions): RunOperation {
     }
   }
 
-  async function perform(
-    operation: KnownOperation,
-    variables: Readonly<Record<string, unknown>>,
-    context: Context,
-    scope: OperationScope,
-  ): Promise<ExecutionResult> {
-    const { label } = operation
+  async function perform(admitted: Admitted, scope: OperationScope): Promise<ExecutionResult> {
+    const { label } = admitted.operation
     const startedAtMs = performance.now()
     const observe = (outcome: string) => {
       metrics.graphqlRequests.inc({ operation: label, outcome })
       metrics.graphqlSeconds.observe({ operation: label }, (performance.now() - startedAtMs) / 1000)
     }
-    const run = () => compiled.execute(operation, argsOf(operation, variables, context))
     try {
-      // What a mutation has begun it finishes: a client that leaves must not undo what it has asked for.
-      const executed = inSpan(tracing, label, spanOf(operation), async () =>
-        operation.type === 'query' ? runInOperation(scope, run) : run(),
-      )
-      const result = await untilEnd(executed, scope)
+      const result = await resultOf(admitted, scope)
       observe(result.errors ? 'error' : 'success')
-      return masked(result, context, label)
+      return masked(result, admitted, () => scope.signal)
     } catch (error) {
-      observe(error instanceof Refused ? 'timeout' : 'left')
+      if (scope.end) observe(error instanceof Refused ? 'timeout' : 'left')
       throw error
     }
   }
 
-  /** @param close called once, when it has ended or turns out not to begin */
-  async function follow(
-    operation: KnownOperation,
-    variables: Readonly<Record<string, unknown>>,
-    context: Context,
-    close: () => void,
-  ): Promise<OperationResult> {
+  /** Rejects with the reason why the operation has ended before, or why its caller may not ask. */
+  function resultOf(admitted: Admitted, scope: OperationScope): Promise<ExecutionResult> {
+    const { operation, variables, verified } = admitted
+    const key = executionKey(operation, verified?.principal, variables)
+    if (key === undefined) return untilEnd(execute(admitted, scope), scope)
+    const { result, joined } = executions.run(key, {
+      scope,
+      begin: async shared => {
+        const result = await execute(admitted, shared)
+        if (shared !== scope) shareBody(result)
+        return result
+      },
+    })
+    if (!joined) return result
+    metrics.graphqlShared.inc({ operation: operation.label })
+    const attributes = { ...spanOf(operation).attributes, 'tributary.shared': true }
+    return inSpan(tracing, operation.label, { attributes }, () => result)
+  }
+
+  /** Who asks is looked up with it: what is told of them is as new as everything else. */
+  async function execute(admitted: Admitted, scope: OperationScope): Promise<ExecutionResult> {
+    const { operation, verified } = admitted
+    const context = createContext(admitted, await identify(services, verified, operation), () => scope.signal)
+    const run = () => compiled.execute(operation, argsOf(admitted, context))
+    // What a mutation has begun it finishes: a client that leaves must not undo what it has asked for.
+    return inSpan(tracing, operation.label, spanOf(operation), async () =>
+      operation.type === 'query' ? runInOperation(scope, run) : run(),
+    )
+  }
+
+  async function follow(admitted: Admitted, scope: OperationScope): Promise<OperationResult> {
+    const { operation, verified, facts } = admitted
     const { label } = operation
+    const signal = () => facts.signal ?? scope.signal
+    const context = createContext(admitted, await identify(services, verified, operation), signal)
+    const close = subscriptions.open({ socket: facts.socket, principal: context.principal })
     let ends = false
     try {
       const source = await inSpan(tracing, label, spanOf(operation), () =>
-        subscribe(argsOf(operation, variables, context)),
+        subscribe(argsOf(admitted, context)),
       )
       const opened = Symbol.asyncIterator in source
       metrics.graphqlRequests.inc({ operation: label, outcome: opened ? 'success' : 'error' })
-      if (!opened) return masked(source, context, label)
+      if (!opened) return masked(source, admitted, signal)
       metrics.subscriptionsActive.inc()
       ends = true
       return followEvents(source, {
         context,
-        mask: result => masked(result, context, label),
-        maskError: error => maskError(error, context.requestId, logger.child({ operation: label })),
+        mask: result => masked(result, admitted, signal),
+        maskError: error => maskError(error, facts.requestId, logger.child({ operation: label })),
         onEnd: () => {
           metrics.subscriptionsActive.dec()
           close()
@@ -192,22 +201,43 @@ export function createRunOperation(options: OperationOptions): RunOperation {
     }
   }
 
-  function argsOf(
-    { document, node }: KnownOperation,
-    variableValues: Readonly<Record<string, unknown>>,
-    contextValue: Context,
-  ) {
-    return { schema, document, operationName: node.name?.value ?? null, variableValues, contextValue }
+  function createContext({ facts }: Admitted, caller: Caller, signal: () => AbortSignal): Context {
+    return {
+      services,
+      requestId: facts.requestId,
+      client: facts.client,
+      ...caller,
+      // Made for those who ask for it alone.
+      get signal() {
+        return signal()
+      },
+      ...(facts.lastEventId !== undefined && { lastEventId: facts.lastEventId }),
+      loaders: services.createLoaders(),
+    }
   }
 
-  function masked(result: ExecutionResult, { requestId, signal }: Context, label: string): ExecutionResult {
+  function argsOf({ operation: { document, node }, variables }: Admitted, contextValue: Context) {
+    return {
+      schema,
+      document,
+      operationName: node.name?.value ?? null,
+      variableValues: variables,
+      contextValue,
+    }
+  }
+
+  function masked(
+    result: ExecutionResult,
+    { operation: { label }, facts: { requestId } }: Admitted,
+    signal: () => AbortSignal,
+  ): ExecutionResult {
     const { errors } = result
     if (!errors) return result
     const log = logger.child({ operation: label })
     return {
       ...result,
       errors: errors.map(error => {
-        const shown = maskError(error, requestId, log, signal)
+        const shown = maskError(error, requestId, log, signal())
         if (!introspection) shown.message = withoutSuggestion(shown.message)
         // Variables that do not fit: nothing was executed.
         if (!('data' in result)) shown.extensions.http ??= { status: 400, spec: true }
@@ -226,14 +256,6 @@ export function createRunOperation(options: OperationOptions): RunOperation {
 
 function spanOf({ type }: KnownOperation) {
   return { attributes: { 'graphql.operation.type': type } }
-}
-
-/** Settles as the execution does, or rejects with the reason why the operation has ended before. */
-function untilEnd<T>(executed: Promise<T>, scope: OperationScope): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const forget = scope.onEnd(() => reject(scope.end?.reason))
-    executed.then(resolve, reject).finally(forget)
-  })
 }
 
 function tooLate(timeoutMs: number): Refused {
