@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { isKey } from './shared/sealing-keys.ts'
 import { readTrustedProxies, TRUSTED_PROXIES_EXPECTED } from './shared/trusted-proxies.ts'
@@ -14,6 +15,9 @@ export interface Config {
   /** Absent: an embedded PostgreSQL under `dataDir`. */
   readonly databaseUrl: string | undefined
   readonly dataDir: string
+  /** Processes that serve together as one instance; 1: this one alone. */
+  readonly workers: number
+  /** Of each process that serves. */
   readonly databasePoolSize: number
   /** Absent: one instance on its own, or several that wake each other through PostgreSQL alone. */
   readonly redisUrl: string | undefined
@@ -132,12 +136,21 @@ const LONGEST_TIMER_MS = 2_147_483_647
 const milliseconds = (defaultMs: number, min = 1) =>
   wholeNumber({ min, max: LONGEST_TIMER_MS, default: defaultMs })
 
+/** Each is a process with a heap, a pool and a listening connection of its own: more than cores serve nobody. */
+const MAX_WORKERS = 64
+
 const Environment = z.object({
   NODE_ENV: z.string().optional(),
   HOST: z.string().default('127.0.0.1'),
   PORT: wholeNumber({ min: 0, max: 65_535, default: 4000 }),
   DATABASE_URL: urlOf(['postgresql:', 'postgres:']).optional(),
   DATA_DIR: z.string().default('.data'),
+  WORKERS: z
+    .string()
+    .regex(/^(\d+|auto)$/, 'expected a whole number, or auto for one a core')
+    .transform(value => (value === 'auto' ? Math.min(availableParallelism(), MAX_WORKERS) : Number(value)))
+    .refine(value => value >= 1 && value <= MAX_WORKERS, `expected 1 to ${MAX_WORKERS}, or auto`)
+    .default(1),
   DATABASE_POOL_SIZE: wholeNumber({ min: 1, max: 1000, default: 10 }),
   REDIS_URL: urlOf(['redis:', 'rediss:']).optional(),
   JWT_SECRET: z
@@ -271,6 +284,10 @@ export function readConfig(
         `CORS_ORIGINS: expected origins such as https://app.example.com, not ${JSON.stringify(origin)}`,
       )
   }
+  if (parsed.data && parsed.data.WORKERS > 1 && parsed.data.COORDINATION === 'local')
+    problems.push(
+      'WORKERS, COORDINATION: expected WORKERS=1 with COORDINATION=local, under which each process coalesces for itself alone',
+    )
   if (present.PERSISTED_OPERATIONS === 'only' && !present.PERSISTED_OPERATIONS_PATH)
     problems.push('PERSISTED_OPERATIONS_PATH: expected with PERSISTED_OPERATIONS=only')
   for (const name of ['RATE_LIMIT_PRINCIPAL', 'RATE_LIMIT_ADDRESS'] as const) {
@@ -290,6 +307,7 @@ export function readConfig(
     port: env.PORT,
     databaseUrl: env.DATABASE_URL,
     dataDir: env.DATA_DIR,
+    workers: env.WORKERS,
     databasePoolSize: env.DATABASE_POOL_SIZE,
     redisUrl: env.REDIS_URL,
     jwt: {

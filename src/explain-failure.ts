@@ -4,6 +4,7 @@ import { DatabaseError, explainDatabase } from './database/explain-database.ts'
 import { MigrationError } from './database/migrate.ts'
 import { ListenError } from './http/http-server.ts'
 import { RegisteredDocumentsError } from './http/operation/registered-documents.ts'
+import { WorkersError } from './workers/workers.ts'
 
 /** Expected reasons not to start; their messages say what to do. */
 const EXPECTED = [
@@ -13,6 +14,7 @@ const EXPECTED = [
   EmbeddedPostgresError,
   MigrationError,
   RegisteredDocumentsError,
+  WorkersError,
 ]
 
 /**

@@ -17,6 +17,8 @@ import type { Tracing } from './shared/tracing.ts'
 export interface FoundationOptions {
   config: Config
   databaseUrl: string
+  /** Somebody has done it. */
+  migrated: boolean
   generator: Generator
   /** Every queue of durable jobs that a feature works on. */
   jobQueues: readonly string[]
@@ -48,7 +50,7 @@ export async function openFoundation(
   owners: AsyncDisposableStack,
 ): Promise<Foundation> {
   const { config, databaseUrl, generator, logger, metrics, tracing, clock, signal } = options
-  await migrate(databaseUrl, message => logger.info(message), { signal })
+  if (!options.migrated) await migrate(databaseUrl, message => logger.info(message), { signal })
   const db = createDatabaseClient({
     url: databaseUrl,
     poolSize: config.databasePoolSize,

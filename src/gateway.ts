@@ -23,10 +23,13 @@ import type { Logger } from './shared/logger.ts'
 import type { Metrics } from './shared/metrics.ts'
 import type { SealingKeys } from './shared/sealing-keys.ts'
 import type { Tracing } from './shared/tracing.ts'
+import type { WorkerLink } from './workers/worker-link.ts'
 
 /** A database that is there, or was started for this instance, which then stops it when all else is closed. */
 export interface OpenDatabase {
   readonly url: string
+  /** By whoever has opened it. */
+  readonly migrated?: boolean
   stop?(): Promise<void>
 }
 
@@ -44,6 +47,8 @@ export interface GatewayOptions {
   tracing?: Tracing | undefined
   clock?: Clock
   now?: () => Date
+  /** This is one of several processes of an instance. */
+  worker?: WorkerLink | undefined
   /** Ends a start that is still under way: it rejects with the signal's reason, and has closed what was open. */
   signal?: AbortSignal
 }
@@ -56,9 +61,21 @@ export interface Gateway {
   close(): Promise<void>
 }
 
-/** One instance, which listens before anything else. Several in one process share nothing but what their settings name. */
+/**
+ * One instance, which listens before anything else. Several in one process share nothing but what their settings name. As one of
+ * several workers it is a part of an instance: what health and metrics tell is of all of them.
+ */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { config, logger, metrics, tracing, signal, clock = systemClock, now = () => new Date() } = options
+  const {
+    config,
+    logger,
+    metrics,
+    tracing,
+    worker,
+    signal,
+    clock = systemClock,
+    now = () => new Date(),
+  } = options
   let phase: Phase = 'starting'
   const owners = new AsyncDisposableStack()
   const closeAll = () => owners.disposeAsync().catch(error => logger.error({ err: error }, 'closing failed'))
@@ -77,8 +94,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       reports,
       metrics: async () => ({
         contentType: metrics.registry.contentType,
-        text: await metrics.registry.metrics(),
+        text: await (worker ?? metrics.registry).metrics(),
       }),
+      instance: worker,
     })
     owners.defer(() => http.close(0))
 
@@ -86,7 +104,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     owners.defer(() => database.stop?.())
     const shared = { config, generator: options.generator, logger, metrics, tracing, clock }
     const foundation = await openFoundation(
-      { ...shared, databaseUrl: database.url, jobQueues, signal },
+      { ...shared, databaseUrl: database.url, migrated: database.migrated ?? false, jobQueues, signal },
       owners,
     )
     const { db, coordination, jobs, redis } = foundation
@@ -104,6 +122,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         readListener: promptListener && (() => promptListener.figures()),
         interviewDeadlineMs: config.interviewEnhanceDeadlineMs,
       })
+    worker?.gather(reports)
     reports['/api/health/recent-analysis'] = () => recentAnalysisHealth(db, recentWindowMs)
 
     const tokens = { ...config.jwt, secret: jwtSecret }
@@ -113,7 +132,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         : await createDevelopmentToken({ ...tokens, secret: jwtSecret })
     const { path } = config.persistedOperations
     const registered = path === undefined ? new Map<string, string>() : await readRegisteredDocuments(path)
-    const rateLimits = new RateLimits({ settings: config.rateLimits, redis, clock })
+    const rateLimits = new RateLimits({
+      settings: config.rateLimits,
+      redis,
+      addTogether: worker && ((...what) => worker.addPoints(...what)),
+      clock,
+    })
     const runOperation = createRunOperation({
       schema: tracing ? tracedSchema(schema, tracing) : schema,
       services,
@@ -131,7 +155,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       introspection: !config.production || config.graphiql,
     })
     const { graphiql, corsOrigins, production, maxBodyBytes } = config
-    http.serve(
+    await http.serve(
       createGraphqlServer({
         runOperation,
         checkAddress: client => rateLimits.checkAddress(client),

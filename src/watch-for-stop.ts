@@ -1,7 +1,9 @@
 import type { Logger } from './shared/logger.ts'
 
 /** A terminal sends Ctrl-C to npm and to the gateway alike, and npm hands it on to the gateway. */
-const SAME_KEYSTROKE_MS = 500
+export const SAME_KEYSTROKE_MS = 500
+/** What a drain may take beyond its time: to close connections, and to stop the embedded database. */
+export const CLOSING_MS = 10_000
 /** A longer one would fire at once. */
 const LONGEST_TIMER_MS = 2_147_483_647
 /** SIGHUP: the terminal was closed. */
@@ -12,15 +14,19 @@ export interface Stop {
   readonly signal: AbortSignal
   /** What the process has to end with. */
   readonly exitCode: 0 | 1
+  /** Drains, as at a signal; whoever asks says so in the log. */
+  ask(): void
 }
 
 /**
  * The process drains when it is told to, and when an error was caught by nobody, after which no part of it can be trusted with more than its
  * end. Such an error is told of once, and ends with exit code 1. Who asks twice does not want to wait.
  * @param options.giveUpAfterMs a database that does not answer must not keep the process: whoever stops it would have to kill it.
+ * @param options.heedAfterMs of a worker, whose terminal sends the signal to its primary too: that one says what it means for
+ * all, and tells it. Zero for everybody else.
  */
-export function watchForStop(options: { logger: Logger; giveUpAfterMs: number }): Stop {
-  const { logger } = options
+export function watchForStop(options: { logger: Logger; giveUpAfterMs: number; heedAfterMs?: number }): Stop {
+  const { logger, heedAfterMs = 0 } = options
   const stopping = new AbortController()
   let exitCode: Stop['exitCode'] = 0
   const stop = () => {
@@ -38,10 +44,14 @@ export function watchForStop(options: { logger: Logger; giveUpAfterMs: number })
     const nowMs = performance.now()
     if (askedAtMs !== undefined) {
       if (nowMs - askedAtMs <= SAME_KEYSTROKE_MS) return
-      logger.warn(`${name} again: the process ends at once`)
+      logger[heedAfterMs > 0 ? 'debug' : 'warn'](`${name} again: the process ends at once`)
       process.exit(1)
     }
     askedAtMs = nowMs
+    if (heedAfterMs > 0) {
+      setTimeout(stop, heedAfterMs)
+      return
+    }
     logger.info(`${name}: draining; once more ends at once`)
     stop()
   }
@@ -63,5 +73,6 @@ export function watchForStop(options: { logger: Logger; giveUpAfterMs: number })
     get exitCode() {
       return exitCode
     },
+    ask: stop,
   }
 }

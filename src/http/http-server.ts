@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, Server as NetServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExecutionResult } from 'graphql'
 import type { Logger } from '../shared/logger.ts'
@@ -39,12 +39,23 @@ export interface HttpServerOptions {
   clientTimeoutMs: number
   /** Of a request, over WebSockets of a message. */
   maxBodyBytes: number
+  /** Of several processes that are one instance behind one port, this is one. */
+  instance?: InstanceOfSeveral | undefined
+}
+
+export interface InstanceOfSeveral {
+  /** The others serve already, and take all connections until this one does. */
+  readonly replaces: boolean
+  /** Of all of them together, which is what readiness tells. */
+  readonly phase: Phase
+  readonly readiness: Pick<Readiness, 'answered' | 'awaited'>
 }
 
 export interface HttpServer {
+  /** Where it listens; empty until it does. */
   readonly url: string
-  /** From now on GraphQL is served; `ready` is what else it takes to be ready. */
-  serve(graphql: GraphqlServer, runOperation: RunOperation, ready: () => Promise<boolean>): void
+  /** From now on GraphQL is served; `ready` is what else it takes to be ready. @throws ListenError */
+  serve(graphql: GraphqlServer, runOperation: RunOperation, ready: () => Promise<boolean>): Promise<void>
   /**
    * Serves on, with connections that end with their answers, while whoever spreads requests by the readiness of this instance
    * does not know yet that it is gone, and then while anything is under way; ends subscriptions meanwhile. For `timeoutMs` at most.
@@ -62,9 +73,12 @@ export class ListenError extends Error {
   override readonly name = 'ListenError'
 }
 
-/** Listens at once, so that a probe learns that the gateway is starting; GraphQL is served when it can be. @throws ListenError */
+/**
+ * Listens at once, so that a probe learns that the gateway is starting, unless others of its instance serve meanwhile; GraphQL is
+ * served when it can be. @throws ListenError
+ */
 export async function listen(options: HttpServerOptions): Promise<HttpServer> {
-  const { tracing, trustedProxies } = options
+  const { tracing, trustedProxies, instance } = options
   const clientAddress = createClientAddress(
     trustedProxies === undefined ? undefined : readTrustedProxies(trustedProxies),
     options.logger,
@@ -84,16 +98,22 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
     })
   })
   server.maxConnections = options.maxConnections
+  // Otherwise one worker would hand it to the next, and that one back, for as long as both are full.
+  Object.assign(server, { dropMaxConnection: true })
   const connections = new Connections(server)
-  await new Promise<void>((resolve, reject) => {
-    const refuse = (error: Error) => reject(explainListen(error, options))
-    server.once('error', refuse)
-    server.listen(options.port, options.host, () => {
-      server.off('error', refuse)
-      resolve()
+  let url = ''
+  const open = () =>
+    new Promise<void>((resolve, reject) => {
+      const refuse = (error: Error) => reject(explainListen(error, options))
+      server.once('error', refuse)
+      server.listen(options.port, options.host, () => {
+        server.off('error', refuse)
+        const { address, port, family } = server.address() as AddressInfo
+        url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+        resolve()
+      })
     })
-  })
-  const { address, port, family } = server.address() as AddressInfo
+  if (!instance?.replaces) await open()
 
   /** Event streams, which may never end by themselves. */
   const streams = new Set<ServerResponse>()
@@ -102,7 +122,7 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   endSlowClients(server, () => [...underWay, ...streams], options.clientTimeoutMs)
   let newestRequestAtMs = Number.NEGATIVE_INFINITY
   const retirement = new Retirement()
-  const readiness = new Readiness()
+  const readiness = instance?.readiness ?? new Readiness()
   let draining = false
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -112,7 +132,7 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
       case '/health/live':
         return sendJson(response, 200, { status: 'ok' })
       case '/health/ready': {
-        const phase = options.phase()
+        const phase = instance?.phase ?? options.phase()
         const ready = phase === 'ready' && (await hasAll())
         readiness.answered(request.socket.remoteAddress ?? '', ready)
         return sendJson(response, ready ? 200 : 503, { status: ready ? 'ok' : 'down', phase })
@@ -184,8 +204,10 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   }
 
   return {
-    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
-    serve(graphqlServer, runOperation, ready) {
+    get url() {
+      return url
+    },
+    async serve(graphqlServer, runOperation, ready) {
       graphql = { serve: plainPost(graphqlServer, runOperation, options), runOperation }
       hasAll = ready
       sockets = serveWebSockets(server, {
@@ -195,9 +217,12 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
         retirement,
         maxMessageBytes: options.maxBodyBytes,
       })
+      if (instance?.replaces) await open()
     },
     async drain(timeoutMs, busy) {
       draining = true
+      // The others go on, and are given what would come here. What is there stays, as `server.close` would not let it.
+      if (instance?.phase === 'ready') NetServer.prototype.close.call(server)
       for (const response of underWay) if (!response.headersSent) response.setHeader('connection', 'close')
       const startedAtMs = performance.now()
       const passedMs = () => performance.now() - startedAtMs

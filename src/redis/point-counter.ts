@@ -21,11 +21,13 @@ const LEFT_ALONE_MS = 5000
 /**
  * Counts points in windows that begin with a key's first, for all instances together where there is a Redis. While it does
  * not answer, each instance counts for itself: a limit is then that of each instance, and nobody is kept waiting.
+ * @param options.addTogether counts where there is no Redis, for all processes of this instance
  */
 export function createPointCounter(options: {
   name: string
   windowMs: number
   redis: Redis | undefined
+  addTogether?: PointCounter['add'] | undefined
   clock: Clock
 }): PointCounter {
   const { name, windowMs, redis, clock } = options
@@ -36,13 +38,17 @@ export function createPointCounter(options: {
     points: Number.MAX_SAFE_INTEGER,
   }
   const own = new RateLimiterMemory(window)
-  const shared = redis && new RateLimiterRedis({ ...window, storeClient: redis, rejectIfRedisNotReady: true })
+  const inRedis =
+    redis && new RateLimiterRedis({ ...window, storeClient: redis, rejectIfRedisNotReady: true })
+  const addTogether = inRedis
+    ? async (key: string, points: number) => toCount(await inRedis.penalty(key, points))
+    : options.addTogether
   let askAgainAtMs = 0
   return {
     async add(key, points) {
-      if (shared && clock.nowMs() >= askAgainAtMs) {
+      if (addTogether && clock.nowMs() >= askAgainAtMs) {
         try {
-          return toCount(await inTime(shared.penalty(key, points)))
+          return await inTime(addTogether(key, points))
         } catch {
           askAgainAtMs = clock.nowMs() + LEFT_ALONE_MS
         }
@@ -60,7 +66,7 @@ function inTime<T>(answer: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     // An answer that lies there unread, because this process was busy, is read before.
-    timer = setTimeout(() => setImmediate(reject, new Error('Redis did not answer')), ANSWER_MS)
+    timer = setTimeout(() => setImmediate(reject, new Error('the count was not told in time')), ANSWER_MS)
   })
   return Promise.race([answer, late]).finally(() => clearTimeout(timer))
 }

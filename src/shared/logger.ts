@@ -45,6 +45,8 @@ export function createLogger(options: {
   level: string
   format: 'pretty' | 'json'
   destination?: DestinationStream
+  /** Of the process, where several write one log. */
+  name?: string | undefined
 }): Logger {
   // A pretty stream in the same thread: what was logged just before a crash is on the terminal.
   const destination =
@@ -58,6 +60,7 @@ export function createLogger(options: {
       : options.destination
   const settings = {
     level: options.level,
+    ...(options.name !== undefined && { name: options.name }),
     serializers: { err: describeError },
     redact: { paths: SECRET_KEYS.flatMap(key => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' },
     mixin: () => {

@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 /** From a cache hit's fraction of a millisecond to a slow generation's two minutes. */
 const SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
@@ -6,6 +6,33 @@ const SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 /** What Node tells of its own process: memory, event loop, garbage collection. Once for a process. */
 export function collectProcessMetrics(metrics: Metrics): void {
   collectDefaultMetrics({ register: metrics.registry })
+  // Of several workers, whose users wait longest; the library would tell a mean, in which one that is stuck cannot be seen.
+  for (const name of LAGS) {
+    const lag = metrics.registry.getSingleMetric(name) as { aggregator?: Aggregator } | undefined
+    if (lag) lag.aggregator = 'max'
+  }
+}
+const LAGS = ['', '_p50', '_p90', '_p99'].map(which => `nodejs_eventloop_lag${which}_seconds`)
+
+/** Those of the primary of several workers. @param running counts the ones that are ready, whenever it is asked for */
+export function createWorkerMetrics(registry: Registry, running: () => number) {
+  const registers = [registry]
+  new Gauge({
+    name: 'workers_running',
+    help: 'Processes of this instance that serve',
+    registers,
+    collect() {
+      this.set(running())
+    },
+  })
+  return {
+    replaced: new Counter({
+      name: 'workers_replaced_total',
+      help: 'Workers that had served and ended, and were replaced',
+      labelNames: ['cause'] as const,
+      registers,
+    }),
+  }
 }
 
 /** The metrics of the contract that what is built so far can feed. One set for each gateway, never for the process. */
@@ -14,8 +41,13 @@ export function createMetrics() {
   const registers = [registry]
   const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
     new Counter<Label>({ name, help, labelNames: [...labelNames], registers })
-  const gauge = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
-    new Gauge<Label>({ name, help, labelNames: [...labelNames], registers })
+  /** @param aggregator what the figures of several workers are together */
+  const gauge = <Label extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[] = [],
+    aggregator: Aggregator = 'sum',
+  ) => new Gauge<Label>({ name, help, labelNames: [...labelNames], registers, aggregator })
   const histogram = <Label extends string>(
     name: string,
     help: string,
@@ -69,9 +101,13 @@ export function createMetrics() {
     providerRepairs: counter('provider_repairs_total', 'Answers that had to be corrected by another call', [
       'kind',
     ]),
-    providerBreaker: gauge('provider_breaker_open', '1 while calls of a kind are held back after failures', [
-      'kind',
-    ]),
+    // One that holds calls back is what is to be seen.
+    providerBreaker: gauge(
+      'provider_breaker_open',
+      '1 while calls of a kind are held back after failures',
+      ['kind'],
+      'max',
+    ),
     transactions: counter('database_transactions_total', 'Transactions, by outcome', ['name', 'outcome']),
     transactionSeconds: histogram(
       'database_transaction_seconds',
@@ -117,6 +153,8 @@ export function createMetrics() {
         name: 'prompt_listener_up',
         help: '1 while the prompt listener reads the stream',
         registers,
+        // Of several workers, one that does not read is what is to be seen.
+        aggregator: 'min',
         collect() {
           this.set(isUp() ? 1 : 0)
         },
@@ -130,6 +168,9 @@ export function createMetrics() {
     interviewsStuck: gauge(
       'interviews_stuck',
       'Interviews that are ENHANCING for longer than their deadline',
+      [],
+      // Each worker counts those of the database.
+      'max',
     ),
     memoryLockTimeouts: counter('memory_lock_timeout_total', "Waits for a user's memory that timed out"),
     memoryLockContention: histogram(
@@ -146,12 +187,16 @@ export function createMetrics() {
       'cache_db_consistency_errors_total',
       'Writes of the conversation cache that failed, and cached conversations that were not what they said',
     ),
-    /** Registers `conversation_messages_held`, counted whenever it is asked for. */
-    observeHeldMessages(count: () => number) {
+    /**
+     * Registers `conversation_messages_held`, counted whenever it is asked for. @param shared each worker counts what all have put
+     * onto the stream; else each what it holds alone
+     */
+    observeHeldMessages(count: () => number, { shared }: { shared: boolean }) {
       new Gauge({
         name: 'conversation_messages_held',
         help: 'Messages that were accepted while the database was away and are not saved yet',
         registers,
+        aggregator: shared ? 'max' : 'sum',
         collect() {
           this.set(count())
         },
@@ -174,6 +219,8 @@ export function createMetrics() {
       'consistency_findings',
       'What the last monthly check of the stored data found wrong, on the instance that made it',
       ['check'],
+      // Of the database, by whichever worker made it.
+      'max',
     ),
     graphqlRequests: counter('graphql_requests_total', 'GraphQL operations', ['operation', 'outcome']),
     graphqlRefused: counter('graphql_refused_total', 'Operations that were answered without being executed', [

@@ -8,6 +8,7 @@ const GENERATED = 'database/generated'
 
 /** From the top down. A folder may import from those below it, never from one beside it. */
 const LAYERS = [
+  ['workers'],
   ['http', 'streams', 'validate'],
   ['schema'],
   ['domain'],
@@ -18,6 +19,9 @@ const LAYERS = [
 /** The files beside the folders: who knows every part, and what only they may read. */
 const TOP = [
   'main.ts',
+  'run-primary.ts',
+  'run-instance.ts',
+  'announce.ts',
   'gateway.ts',
   'foundation.ts',
   'features.ts',

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { expect, test } from 'vitest'
 import { ConfigError, readConfig } from '../../src/config.ts'
 
@@ -10,6 +11,7 @@ test('defaults are those of the contract', () => {
     port: 4000,
     databaseUrl: undefined,
     dataDir: '.data',
+    workers: 1,
     databasePoolSize: 10,
     redisUrl: undefined,
     jwt: { secret: undefined, jwksUrl: undefined, issuer: undefined, audience: undefined },
@@ -108,6 +110,20 @@ test('vectors need an address and a model; the key may be left out', () => {
     apiKey: undefined,
     model: 'm',
   })
+})
+
+test('so many processes serve as are asked for, or one a core; what is no number of them is refused', () => {
+  expect(readConfig({ WORKERS: '2' }, false).workers).toBe(2)
+  expect(readConfig({ WORKERS: 'auto' }, false).workers).toBe(Math.min(availableParallelism(), 64))
+  for (const WORKERS of ['0', '65', '-1', '1.5', 'two', 'AUTO'])
+    expect(() => readConfig({ WORKERS }, false), WORKERS).toThrow(/WORKERS: expected .*auto/)
+})
+
+test('several processes of one instance coalesce in the database, or not at all', () => {
+  expect(() => readConfig({ WORKERS: '2', COORDINATION: 'local' }, false)).toThrow(
+    'WORKERS, COORDINATION: expected WORKERS=1 with COORDINATION=local',
+  )
+  expect(readConfig({ WORKERS: '1', COORDINATION: 'local' }, false).coordination).toBe('local')
 })
 
 test('an empty setting counts as absent', () => {

@@ -7,7 +7,7 @@ import { validate } from 'dockerfile-utils'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { readConfig } from '../../src/config.ts'
-import { collectProcessMetrics, createMetrics } from '../../src/shared/metrics.ts'
+import { collectProcessMetrics, createMetrics, createWorkerMetrics } from '../../src/shared/metrics.ts'
 
 /**
  * What an operator is handed: alerts, a dashboard, an image, a compose project. There is no container engine where these
@@ -36,7 +36,8 @@ function knownSeries(): Map<string, Set<string>> {
   collectProcessMetrics(metrics)
   metrics.observePool(() => ({ total: 0, idle: 0, waiting: 0 }))
   metrics.observePromptListener(() => true)
-  metrics.observeHeldMessages(() => 0)
+  metrics.observeHeldMessages(() => 0, { shared: false })
+  createWorkerMetrics(metrics.registry, () => 0)
   const fromScrape = ['job', 'instance']
   const series = new Map([['up', new Set(fromScrape)]])
   for (const metric of metrics.registry.getMetricsAsArray()) {

@@ -1,12 +1,14 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { onTestFailed, onTestFinished } from 'vitest'
 import { until } from './until.ts'
 
+const run = promisify(execFile)
 /** Two cores may be starting nine processes, and creating data. */
 const START_DEADLINE_MS = 45_000
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
@@ -21,15 +23,23 @@ export interface MainProcess {
   readonly end: { code: number | null; signal: NodeJS.Signals | null } | undefined
   readonly gone: Promise<void>
   kill(signal: NodeJS.Signals): void
+  /** As a terminal does at Ctrl-C: to every process of its group. Of one that was started as a `group`. */
+  killGroup(signal: NodeJS.Signals): void
+  /** Where WORKERS asks for several: their processes. */
+  workers(): Promise<number[]>
   /** Waits until it may take traffic; one that has ended never will. */
   ready(): Promise<void>
 }
 
 /** `npm start` as an operator has it: the real `src/main.ts` with these settings and no others, on a port of its own. */
-export async function startMain(settings: Record<string, string>): Promise<MainProcess> {
+export async function startMain(
+  settings: Record<string, string>,
+  options: { group?: boolean } = {},
+): Promise<MainProcess> {
   const port = settings.PORT ?? String(await freePort())
   const child = spawn(NODE, [MAIN], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: options.group ?? false,
     env: { PATH: process.env.PATH, LOG_FORMAT: 'json', ...settings, PORT: port },
   })
   let output = ''
@@ -60,6 +70,14 @@ export async function startMain(settings: Record<string, string>): Promise<MainP
     },
     gone,
     kill: signal => void child.kill(signal),
+    killGroup: signal => void process.kill(-(child.pid ?? 0), signal),
+    async workers() {
+      const { stdout } = await run('ps', ['-A', '-o', 'pid=,ppid=,args='])
+      const rows = stdout.split('\n').map(line => line.trim().split(/\s+/))
+      return rows
+        .filter(([, parent, ...args]) => Number(parent) === child.pid && args.includes(MAIN))
+        .map(([pid]) => Number(pid))
+    },
     async ready() {
       const isReady = async () => (await fetch(`${url}/health/ready`).catch(() => null))?.status === 200
       await until(async () => end !== undefined || (await isReady()), {

@@ -53,7 +53,7 @@ export async function createConversations(options: ConversationsOptions): Promis
   })
   const appends = new AppendSaves({ transaction, recent })
   const writer = new SessionWriter({ db, appends, holding, logger })
-  metrics.observeHeldMessages(() => holding.messages)
+  metrics.observeHeldMessages(() => holding.messages, { shared: options.heldStream !== undefined })
   await holding.start()
   return {
     writer,

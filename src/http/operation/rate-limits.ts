@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import { type Principal, principalKey } from '../../domain/users/resolve-user.ts'
-import { createPointCounter } from '../../redis/point-counter.ts'
+import { type Count, createPointCounter, type PointCounter } from '../../redis/point-counter.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { Allowance } from './allowance.ts'
 import { RateLimited } from './refused.ts'
@@ -28,9 +28,13 @@ export class RateLimits {
   constructor(options: {
     settings: RateLimitSettings
     redis: Redis | undefined
+    /** Counts for all processes of this instance where there is no Redis. */
+    addTogether?:
+      | ((name: string, windowMs: number, ...what: Parameters<PointCounter['add']>) => Promise<Count>)
+      | undefined
     clock: Clock
   }) {
-    const { settings, redis, clock } = options
+    const { settings, redis, clock, addTogether } = options
     this.#allowances = new Map(
       (Object.keys(settings) as Scope[])
         .filter(scope => settings[scope] > 0)
@@ -38,7 +42,13 @@ export class RateLimits {
           scope,
           new Allowance({
             limit: settings[scope],
-            counter: createPointCounter({ name: scope, windowMs: WINDOW_MS, redis, clock }),
+            counter: createPointCounter({
+              name: scope,
+              windowMs: WINDOW_MS,
+              redis,
+              addTogether: addTogether && ((...what) => addTogether(scope, WINDOW_MS, ...what)),
+              clock,
+            }),
             nowMs: () => clock.nowMs(),
           }),
         ]),

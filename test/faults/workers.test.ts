@@ -1,0 +1,321 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { get } from 'node:http'
+import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest'
+import { followByEvents } from '../support/api-follow.ts'
+import { FakeOpenAi } from '../support/fake-openai-server.ts'
+import { Gate } from '../support/gate.ts'
+import { post, requestAnalysis } from '../support/graphql-client.ts'
+import { deliverPrompt, moveInterview, newInterview } from '../support/interview-client.ts'
+import { type Follower, followByEventsLibrary } from '../support/interview-followers.ts'
+import { type MainProcess, startMain } from '../support/main-process.ts'
+import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
+import { TEST_KEY, TEST_SECRET, tokenOf } from '../support/test-gateway.ts'
+import { until } from '../support/until.ts'
+
+const CALLERS = 20
+const MOST_GENERATIONS = 25
+
+let database: TestDatabase
+let provider: FakeOpenAi
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  provider = new FakeOpenAi()
+  await provider.listen()
+})
+afterAll(async () => {
+  await provider.close()
+  await database.drop()
+})
+
+async function startTwo(settings: Record<string, string> = {}): Promise<MainProcess> {
+  const gateway = await startMain(
+    {
+      WORKERS: '2',
+      DATABASE_URL: database.url,
+      DATABASE_POOL_SIZE: '6',
+      JWT_SECRET: TEST_SECRET,
+      ENCRYPTION_KEY: TEST_KEY,
+      ACCOUNT_SYNC_MINUTES: '0',
+      GENERATOR: 'openai',
+      OPENAI_BASE_URL: provider.url,
+      OPENAI_MODEL: 'test-model',
+      RATE_LIMIT_GENERATIONS: String(MOST_GENERATIONS),
+      ...settings,
+    },
+    { group: true },
+  )
+  await gateway.ready()
+  return gateway
+}
+
+/** Over a connection of its own, which the primary hands to the worker whose turn it is. */
+async function ask(url: string): Promise<{ status: number; text: string }> {
+  const request = get(url, { agent: false })
+  const [response] = await once(request, 'response')
+  let text = ''
+  for await (const chunk of response.setEncoding('utf8')) text += chunk
+  return { status: response.statusCode, text }
+}
+
+async function figure(gateway: MainProcess, sample: string): Promise<number> {
+  const { text } = await ask(`${gateway.url}/metrics`)
+  const line = text.split('\n').find(found => found.startsWith(`${sample} `))
+  return Number(line?.split(' ').at(-1))
+}
+
+const lines = (gateway: MainProcess) =>
+  gateway.output
+    .split('\n')
+    .filter(line => line.startsWith('{'))
+    .map(line => JSON.parse(line) as { msg: string; name?: string })
+
+/** Each once, and in order. */
+async function allHear(followers: readonly Follower[], status: string): Promise<void> {
+  await until(() => followers.every(({ changes }) => changes.at(-1)?.status === status), {
+    what: `all to hear of ${status}`,
+  })
+  for (const { changes, errors } of followers) {
+    const first = changes[0]?.version ?? 0
+    expect(changes.map(({ version }) => version)).toEqual(changes.map((_, index) => first + index))
+    expect(errors).toEqual([])
+  }
+}
+
+const gone = (pid: number) => {
+  try {
+    process.kill(pid, 0)
+    return false
+  } catch {
+    return true
+  }
+}
+
+test('two workers are one instance: one run for all, one limit, one set of metrics, and one line that says where it listens', async () => {
+  const gateway = await startTwo()
+  expect(await gateway.workers()).toHaveLength(2)
+  const anna = await tokenOf('anna')
+  const gate = new Gate()
+  provider.script(async call => {
+    await gate.pass()
+    call.answer()
+  })
+  const asked = Array.from({ length: CALLERS }, () => requestAnalysis(gateway.url, anna))
+  const health = async () => JSON.parse((await ask(`${gateway.url}/api/health/coordination`)).text)
+  await until(async () => (await health()).waiters === CALLERS, { what: 'all callers to wait' })
+  expect(await health()).toMatchObject({ status: 'ok', workers: 2, flights: 2, ownedRuns: 1 })
+  gate.open()
+  const answers = await Promise.all(asked)
+  expect(new Set(answers.map(({ analysis }) => analysis.id)).size).toBe(1)
+  expect(answers.filter(({ source }) => source === 'FRESH')).toHaveLength(1)
+  expect(answers.filter(({ source }) => source === 'JOINED')).toHaveLength(CALLERS - 1)
+  expect(provider.calls).toHaveLength(1)
+
+  // Whichever worker is asked.
+  for (let turn = 0; turn < 4; turn++) {
+    const requests = 'coordination_requests_total{kind="BEHAVIOR_ANALYSIS",source='
+    expect(await figure(gateway, `${requests}"FRESH"}`)).toBe(1)
+    expect(await figure(gateway, `${requests}"JOINED"}`)).toBe(CALLERS - 1)
+    expect(await figure(gateway, 'workers_running')).toBe(2)
+  }
+
+  const bela = await tokenOf('bela')
+  const input = { archetype: 'FOUNDATION_BUILDER', waitMs: 0 }
+  const query = 'mutation($input: RequestAnalysisInput!) { requestAnalysis(input: $input) { __typename } }'
+  const many = await Promise.all(
+    Array.from({ length: MOST_GENERATIONS + 10 }, () =>
+      post(gateway.url, { query, variables: { input }, token: bela }),
+    ),
+  )
+  expect(many.filter(({ status }) => status === 200)).toHaveLength(MOST_GENERATIONS)
+  expect(many.filter(({ status }) => status === 429)).toHaveLength(10)
+
+  expect(lines(gateway).filter(({ msg }) => msg.startsWith('listening on'))).toHaveLength(1)
+  expect(lines(gateway).filter(({ msg }) => msg.startsWith('migrating'))).toHaveLength(0)
+})
+
+test('a worker that is killed is replaced: its subscribers come back and miss nothing, the others notice nothing, its run is finished', async () => {
+  const gateway = await startTwo()
+  const anna = await tokenOf('anna')
+  const interview = await newInterview(gateway.url, anna)
+  const followers = [1, 2, 3, 4].map(() => followByEventsLibrary(gateway.url, anna, interview.id))
+  await until(() => followers.every(({ changes }) => changes.length === 1), { what: 'all to follow' })
+  expect(await figure(gateway, 'graphql_subscriptions_active')).toBe(4)
+  // In turn: each has two of them.
+  const [first = 0, second = 0] = await gateway.workers()
+  const counted = await figure(
+    gateway,
+    'graphql_requests_total{operation="mutation createInterview",outcome="success"}',
+  )
+  expect(counted).toBe(1)
+
+  const gate = new Gate()
+  provider.script(async call => {
+    await gate.pass()
+    call.answer()
+  })
+  const { pending } = await requestAnalysis(gateway.url, anna, { forceRefresh: true, waitMs: 0 })
+  await gate.arrived(1)
+  process.kill(first, 'SIGKILL')
+  await until(() => gateway.output.includes('another takes its place'), { what: 'its end to be noticed' })
+  // Whoever comes meanwhile is served by the other one, and never by one that is still starting.
+  do {
+    expect(await ask(`${gateway.url}/health/ready`)).toMatchObject({ status: 200 })
+    expect(await ask(`${gateway.url}/graphql?query={__typename}`)).toMatchObject({ status: 200 })
+  } while ((await figure(gateway, 'workers_running')) < 2)
+  const workers = await gateway.workers()
+  expect(workers).toHaveLength(2)
+  expect(workers).toContain(second)
+  expect(workers).not.toContain(first)
+
+  await until(() => followers.reduce((sum, { connected }) => sum + connected, 0) === 6, {
+    what: 'two of the four to come back',
+  })
+  const service = await tokenOf('enhancer', { roles: ['SERVICE'] })
+  await deliverPrompt(gateway.url, service, { interviewId: interview.id, messageId: 'm1' })
+  await allHear(followers, 'READY')
+  gate.open()
+  const query = 'query($id: ID!) { node(id: $id) { ... on Generation { state } } }'
+  await until(
+    async () => {
+      const { data } = await post<{ node: { state: string } }>(gateway.url, {
+        query,
+        variables: { id: pending.id },
+        token: anna,
+      })
+      return data?.node.state === 'SUCCEEDED'
+    },
+    { what: 'the run to be finished' },
+  )
+  expect(await figure(gateway, 'workers_replaced_total{cause="died"}')).toBe(1)
+  // What the killed one had counted when it was asked last is not lost.
+  expect(
+    await figure(gateway, 'graphql_requests_total{operation="mutation createInterview",outcome="success"}'),
+  ).toBe(1)
+
+  // One that is stopped alone sends its subscribers to the other; for whoever asks, the instance stays ready.
+  process.kill(second, 'SIGTERM')
+  await until(
+    async () => {
+      expect(await ask(`${gateway.url}/health/ready`)).toMatchObject({ status: 200 })
+      return gone(second) && (await figure(gateway, 'workers_running')) === 2
+    },
+    { what: 'the other one to be replaced' },
+  )
+  expect(await figure(gateway, 'workers_replaced_total{cause="stopped"}')).toBe(1)
+  await moveInterview(gateway.url, anna, 'startInterview', interview.id)
+  await allHear(followers, 'IN_PROGRESS')
+})
+
+test('a signal to all processes at once is one: readiness goes, subscribers are sent away, and nobody is left', async () => {
+  const gateway = await startTwo()
+  const anna = await tokenOf('anna')
+  const interview = await newInterview(gateway.url, anna)
+  const query = 'subscription($id: ID) { interviewStatusChanged(interviewId: $id) { version } }'
+  const following = await followByEvents(gateway.url, { id: interview.id, token: anna, query })
+  await until(() => following.eventIds.length > 0, { what: 'it to follow' })
+  const workers = await gateway.workers()
+  // A balancer: it asks again after the first yes, wherever its questions go.
+  for (let asked = 0; asked < 4; asked++)
+    expect(await ask(`${gateway.url}/health/ready`)).toMatchObject({ status: 200 })
+  gateway.killGroup('SIGINT')
+  await until(() => gateway.output.includes('draining'), { what: 'it to drain' })
+  await until(async () => (await ask(`${gateway.url}/health/ready`)).status === 503, { what: 'it to say so' })
+  for (let asked = 0; asked < 2; asked++)
+    expect(await ask(`${gateway.url}/health/ready`)).toEqual({
+      status: 503,
+      text: '{"status":"down","phase":"draining"}\n',
+    })
+  const served = await ask(`${gateway.url}/graphql?query={viewer{id}}`)
+  expect(served).toMatchObject({ status: 200, text: '{"data":{"viewer":null}}' })
+  await gateway.gone
+  expect(gateway.end).toEqual({ code: 0, signal: null })
+  expect(workers.filter(pid => !gone(pid))).toEqual([])
+  // For its client that is a break, after which it comes again, and no end.
+  expect(following).toMatchObject({ ended: true, completed: false, errors: [] })
+  expect(lines(gateway).filter(({ msg }) => msg.includes('draining'))).toHaveLength(1)
+  expect(lines(gateway).filter(({ msg }) => msg === 'drained')).toHaveLength(1)
+})
+
+test('workers whose primary is killed finish what is under way, and end', async () => {
+  const gateway = await startTwo()
+  const anna = await tokenOf('carl')
+  const workers = await gateway.workers()
+  const gate = new Gate()
+  provider.script(async call => {
+    await gate.pass()
+    call.answer()
+  })
+  const asked = requestAnalysis(gateway.url, anna)
+  await gate.arrived(1)
+  gateway.kill('SIGKILL')
+  await until(() => gateway.output.includes('the primary process is gone'), { what: 'them to notice' })
+  gate.open()
+  expect((await asked).source).toBe('FRESH')
+  await until(() => workers.every(gone), { what: 'them to end' })
+})
+
+test('who asks again does not wait for the drain, and no worker is left', async () => {
+  const gateway = await startTwo({ SHUTDOWN_TIMEOUT_MS: '120000' })
+  const workers = await gateway.workers()
+  const gate = new Gate()
+  provider.script(() => gate.pass())
+  const asked = requestAnalysis(gateway.url, await tokenOf('dora')).catch(() => 'cut off')
+  await gate.arrived(1)
+  gateway.kill('SIGTERM')
+  await until(() => gateway.output.includes('draining'), { what: 'it to drain' })
+  await until(
+    () => {
+      gateway.kill('SIGTERM')
+      return gateway.end !== undefined
+    },
+    { what: 'it to end' },
+  )
+  expect(gateway.end).toEqual({ code: 1, signal: null })
+  await until(() => workers.every(gone), { what: 'the workers to be gone' })
+  expect(await asked).toBe('cut off')
+  gate.open()
+})
+
+test('an instance whose workers end again and again before they are ready ends, and says so', async () => {
+  const dying = `import cluster from 'node:cluster'; if (cluster.isWorker) process.exit(7)`
+  const gateway = await startMain({
+    WORKERS: '2',
+    DATABASE_URL: inject('postgresUrl'),
+    JWT_SECRET: TEST_SECRET,
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(dying)}`,
+  })
+  await gateway.gone
+  expect(gateway.end).toEqual({ code: 1, signal: null })
+  expect(gateway.output).toContain(
+    '5 workers in a row ended before they were ready; the last one ended with exit code 7.',
+  )
+})
+
+test('what keeps a worker from starting is said once, in a sentence', async () => {
+  const taken = createServer()
+  await new Promise<void>(resolve => taken.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void taken.close())
+  const { port } = taken.address() as { port: number }
+  const gateway = await startMain({
+    WORKERS: '2',
+    DATABASE_URL: inject('postgresUrl'),
+    JWT_SECRET: TEST_SECRET,
+    PORT: String(port),
+  })
+  await gateway.gone
+  expect(gateway.end).toEqual({ code: 1, signal: null })
+  expect(gateway.output.split(`Port ${port} is taken.`)).toHaveLength(2)
+})
+
+test('a worker whose event loop does not turn is killed and replaced', async () => {
+  const main = fileURLToPath(new URL('../support/hanging-worker-main.ts', import.meta.url))
+  const node = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.url))
+  const { stdout } = await promisify(execFile)(node, [main], { timeout: 30_000 })
+  expect(stdout).toContain('worker 1 has not answered for 3 s; it is killed')
+  expect(stdout).toContain('worker 1 was ended by SIGKILL; another takes its place')
+})
