@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { randomUUID } from 'node:crypto'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { createDatabaseClient, type DatabaseClient } from '../../src/database/client.ts'
 import { createRunTransaction, type RunTransaction } from '../../src/database/transaction.ts'
 import { AppendSaves } from '../../src/domain/conversations/append-saves.ts'
@@ -14,6 +16,8 @@ let transaction: RunTransaction
 let userId: string
 let appends: AppendSaves
 let transactions = 0
+/** Told by the test: what goes wrong between the work of a transaction and its commit. */
+let beforeCommit: () => void = () => {}
 /** What the cache was told: from which version on, and which messages. */
 const told: { version: number; contents: string[] }[] = []
 
@@ -35,7 +39,15 @@ beforeAll(async () => {
   appends = new AppendSaves({
     transaction(name, work, options) {
       transactions++
-      return transaction(name, work, options)
+      return transaction(
+        name,
+        async one => {
+          const worked = await work(one)
+          beforeCommit()
+          return worked
+        },
+        options,
+      )
     },
     recent: {
       appended: (conversation, messages) =>
@@ -49,13 +61,25 @@ afterAll(async () => {
 })
 
 const author = { userId: null, issuer: '', subject: 's', email: '' }
-const saveOf = (sessionId: string, contents: string[], clientIds: string[] = []) =>
+const saveOf = (
+  sessionId: string,
+  contents: string[],
+  clientIds: string[] = [],
+  metadata: { [name: string]: string } | null = null,
+) =>
   createSave(
     author,
     sessionId,
     contents.map((content, index) => ({ role: 'USER', content, clientId: clientIds[index] ?? null })),
-    null,
+    metadata,
   )
+const storedOf = (sessionId: string) =>
+  database
+    .query<{ content: string }>(
+      'SELECT content FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE session_id = $1 ORDER BY seq',
+      [sessionId],
+    )
+    .then(rows => rows.map(({ content }) => content))
 const append = (sessionId: string, saves: ReturnType<typeof saveOf>[]) =>
   appends.append({ userId, sessionId, saves })
 
@@ -103,4 +127,72 @@ test('sessions that gather share a transaction up to its bound, and each is told
     "SELECT session_id AS at, left(content, 1) AS first FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE session_id LIKE 'gathered %' ORDER BY 1",
   )
   expect(rows).toEqual(letters.map(letter => ({ at: `gathered ${letter}`, first: letter })))
+})
+
+test('the cache is told of nothing that was rolled back', async () => {
+  told.length = 0
+  beforeCommit = () => {
+    throw new Error('the commit did not come')
+  }
+  onTestFinished(() => {
+    beforeCommit = () => {}
+  })
+  await expect(append('rolled back', [saveOf('', ['lost'])])).rejects.toThrow('the commit did not come')
+  expect(await storedOf('rolled back')).toEqual([])
+  expect(told).toEqual([])
+})
+
+test('a session that somebody else holds keeps no other one waiting, and has its own when it is free', async () => {
+  await append('busy', [saveOf('', ['before'])])
+  const holder = new pg.Client(database.url)
+  await holder.connect()
+  onTestFinished(() => holder.end())
+  await holder.query("BEGIN; SELECT 1 FROM conversations WHERE session_id = 'busy' FOR UPDATE")
+  let waited = false
+  const busy = append('busy', [saveOf('', ['behind'])]).then(() => {
+    waited = true
+  })
+  // Of both lanes, whichever the busy one is in.
+  await Promise.all(['free 1', 'free 2', 'free 3', 'free 4'].map(name => append(name, [saveOf('', ['x'])])))
+  expect(waited).toBe(false)
+  await holder.query('COMMIT')
+  await busy
+  expect(await storedOf('busy')).toEqual(['before', 'behind'])
+})
+
+test('a session that cannot be stored fails alone, and those that gathered with it are stored', async () => {
+  const nobody = randomUUID()
+  const names = ['a', 'b', 'c', 'd', 'e', 'f']
+  const [bad, ...good] = await Promise.allSettled([
+    // The first of each lane goes out alone; all the others gather behind them.
+    append('first 1', [saveOf('', ['x'])]).then(() => append('first 2', [saveOf('', ['x'])])),
+    ...names.slice(0, 3).map(name => append(`beside ${name}`, [saveOf('', [name])])),
+    appends.append({ userId: nobody, sessionId: 'nobody', saves: [saveOf('', ['x'])] }),
+    appends.append({ userId: nobody, sessionId: 'nobody 2', saves: [saveOf('', ['x'])] }),
+    ...names.slice(3).map(name => append(`beside ${name}`, [saveOf('', [name])])),
+  ])
+  expect([bad, ...good].map(({ status }) => status)).toEqual([
+    ...Array(4).fill('fulfilled'),
+    'rejected',
+    'rejected',
+    ...Array(3).fill('fulfilled'),
+  ])
+  for (const name of names) expect(await storedOf(`beside ${name}`)).toEqual([name])
+})
+
+test('of the metadata of several saves the newest that brought something is kept', async () => {
+  const metadataOf = async () =>
+    (
+      await database.query<{ metadata: unknown }>(
+        "SELECT metadata FROM conversations WHERE session_id = 'described'",
+      )
+    )[0]?.metadata
+  await append('described', [
+    saveOf('', ['1'], ['1'], { mood: 'first' }),
+    saveOf('', ['2'], ['2'], { mood: 'second' }),
+    saveOf('', ['3'], ['3']),
+  ])
+  expect(await metadataOf()).toEqual({ mood: 'second' })
+  await append('described', [saveOf('', ['1 again'], ['1'], { mood: 'of a save that is known' })])
+  expect(await metadataOf()).toEqual({ mood: 'second' })
 })
