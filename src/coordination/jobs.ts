@@ -1,5 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fromPrisma, PgBoss } from 'pg-boss'
 import type { DatabaseClient } from '../database/client.ts'
+import { handBackJob, JOBS_SCHEMA, type TakenJob } from '../database/jobs.ts'
+import { isDatabaseAway } from '../database/postgres-errors.ts'
 import { schemaExists } from '../database/schemas.ts'
 import type { Transaction } from '../database/transaction.ts'
 import type { JsonValue } from '../shared/json.ts'
@@ -20,14 +23,17 @@ export interface Jobs {
   work<Payload>(queue: string, handler: JobHandler<Payload>, options: { concurrency: number }): Promise<void>
   /** Makes one job of the queue, without a payload, at each time of a cron expression in UTC, on whichever instance comes first. */
   schedule(queue: string, cron: string): Promise<void>
-  /** Takes no more jobs; waits for those at work, for `timeoutMs` at most, a second at least. Idempotent. */
+  /**
+   * Takes no more jobs; waits for those at work, for `timeoutMs` at most, and then hands them back: whoever is left takes them within
+   * a second, and none has lost a try by it. Ends within `HAND_BACK_MS` after that, twice. Idempotent.
+   */
   stop(timeoutMs: number): Promise<void>
 }
 
 export type JobHandler<Payload> = (
   payload: Payload,
   run: {
-    /** Aborts when the job is lost to another instance. */
+    /** Aborts when the job is lost to another instance, or handed back because this one stops. */
     signal: AbortSignal
     /** When it fails now, it is not run again. */
     lastTry: boolean
@@ -46,8 +52,8 @@ const SUPERVISE_S = 5
 const POLL_S = 1
 /** How often it is looked whether a scheduled job is due, and whether one was made; the most that the library takes. */
 const CRON_S = 45
-/** In the gateway's own database. */
-const SCHEMA = 'tributary_jobs'
+/** For a statement or two, over a database that may have gone silent. */
+const HAND_BACK_MS = 2000
 /**
  * Statements of the library at once. Its workers poll all the time: over a database that has gone silent they would soon have
  * every connection of the pool, and those who renew leases or answer requests none.
@@ -76,10 +82,10 @@ export async function createJobs(options: {
 }): Promise<Jobs> {
   const { client, logger } = options
   // Even where it exists, the statement that makes it needs a right that the user of a shared database may not have.
-  const createSchema = !(await schemaExists(client, SCHEMA))
+  const createSchema = !(await schemaExists(client, JOBS_SCHEMA))
   const boss = new PgBoss({
     db: { executeSql: limited((text, values) => client.pool.query(text, values)) },
-    schema: SCHEMA,
+    schema: JOBS_SCHEMA,
     createSchema,
     // Hourly and monthly work: a minute late is early enough.
     schedule: true,
@@ -107,7 +113,25 @@ export async function createJobs(options: {
     await boss.getQueue(queue)
   }
   const workerByQueue = new Map<string, string>()
+  const atWork = new Set<JobAtWork>()
   let stopped: Promise<void> | undefined
+
+  /**
+   * The library itself fails what is at work when its time is over: that costs a try, the last one ends the job for good, and others
+   * wait for up to a minute.
+   */
+  async function stop(timeoutMs: number): Promise<void> {
+    const libraryStopped = boss.stop({ close: false, graceful: true, timeout: timeoutMs + HAND_BACK_MS })
+    await within(timeoutMs, libraryStopped)
+    const leave = async (job: JobAtWork) => {
+      // First of all: a handler that is aborted fails, and with it the job.
+      await handBackJob(client, job).finally(job.leave)
+    }
+    await within(HAND_BACK_MS, Promise.allSettled([...atWork].map(leave)))
+    for (const job of atWork) job.leave()
+    await within(HAND_BACK_MS, libraryStopped)
+  }
+
   return {
     async enqueue(transaction, queue, payload) {
       const id = await boss.send(queue, payload, { db: fromPrisma(transaction.prisma) })
@@ -133,10 +157,33 @@ export async function createJobs(options: {
         async ([job]) => {
           away = false
           if (!job) return
-          await handler(job.data as Payload, {
-            signal: job.signal,
-            lastTry: job.retryCount >= job.retryLimit,
-          })
+          const taken = { queue, id: job.id, attempt: job.retryCount }
+          // It was on its way when this instance was told to stop.
+          if (stopped) return handBackJob(client, taken)
+          const left = Promise.withResolvers<void>()
+          const leaving = new AbortController()
+          const mine: JobAtWork = {
+            ...taken,
+            leave() {
+              left.resolve()
+              leaving.abort(new Error('the job was handed back'))
+            },
+          }
+          atWork.add(mine)
+          try {
+            const handled = handler(job.data as Payload, {
+              signal: AbortSignal.any([job.signal, leaving.signal]),
+              lastTry: job.retryCount >= job.retryLimit,
+            })
+            // One that does not obey its signal is left behind.
+            await Promise.race([handled, left.promise])
+          } catch (error) {
+            // The run that it waits for is handed over, too.
+            if (!stopped || !isDatabaseAway(error)) throw error
+            await handBackJob(client, taken)
+          } finally {
+            atWork.delete(mine)
+          }
         },
       )
       workerByQueue.set(queue, worker)
@@ -146,10 +193,21 @@ export async function createJobs(options: {
       await boss.schedule(queue, cron, {}, { tz: 'UTC', missed: 'once' })
     },
     stop(timeoutMs) {
-      stopped ??= boss.stop({ close: false, graceful: true, timeout: timeoutMs })
+      stopped ??= stop(timeoutMs)
       return stopped
     },
   }
+}
+
+interface JobAtWork extends TakenJob {
+  /** Ends its handling here, which settles nothing any more. */
+  leave(): void
+}
+
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const timer = new AbortController()
+  const over = sleep(ms, undefined, { signal: timer.signal }).catch(() => {})
+  await Promise.race([work, over]).finally(() => timer.abort())
 }
 
 type ExecuteSql = (text: string, values?: unknown[]) => Promise<{ rows: unknown[] }>

@@ -45,6 +45,10 @@ test('a job at work is handed back by an instance that is told to stop, before i
     )
   const first = await scene.provider.called(1)
   expect(await jobs()).toEqual([{ state: 'active', retry_count: 0 }])
+  // It is its last try, another would be an hour away, and so is the time when it counts as lost.
+  await scene.database.query(
+    "UPDATE tributary_jobs.job SET retry_limit = 0, retry_delay = 3600, retry_delay_max = 3600, heartbeat_seconds = 3600 WHERE name = 'interview-prompt'",
+  )
   // Nobody else is there: what is handed back waits, and shows that it was.
   a.terminate()
   await a.stopped()
