@@ -154,6 +154,22 @@ describe('what is refused before anything of GraphQL is looked at', () => {
     expect((await ask()).status).toBe(429)
   })
 
+  test('of an address with nothing left, a long body is not even waited for', async () => {
+    const headers = { ...json, ...newAddress() }
+    expect((await ask(gateway.url, costing(100), { headers })).errors).toBeUndefined()
+    const status = await new Promise((resolve, reject) => {
+      const request = httpRequest(`${gateway.url}/graphql`, { method: 'POST', headers, agent: false })
+      request.once('error', reject)
+      request.once('response', response => {
+        resolve(response.statusCode)
+        request.destroy()
+      })
+      // In chunks, of which no more come.
+      request.write('{"query":')
+    })
+    expect(status).toBe(429)
+  })
+
   test('is counted as refused, once each', async () => {
     const counts = async () => {
       const { graphqlRefused, rateLimited } = gateway.metrics
