@@ -216,6 +216,8 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
         clientAddress,
         retirement,
         maxMessageBytes: options.maxBodyBytes,
+        clientTimeoutMs: options.clientTimeoutMs,
+        logger: options.logger,
       })
       if (instance?.replaces) await open()
     },

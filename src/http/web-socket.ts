@@ -1,14 +1,18 @@
 import type { Server } from 'node:http'
 import { type ExecutionResult, type FormattedExecutionResult, type GraphQLError, parse } from 'graphql'
-import { useServer } from 'graphql-ws/use/ws'
+import { handleProtocols, makeServer } from 'graphql-ws'
 import { type WebSocket, WebSocketServer } from 'ws'
+import type { Logger } from '../shared/logger.ts'
 import { runInRequest } from '../shared/request-scope.ts'
 import type { ClientAddress } from './client-address.ts'
+import { type SocketExtra, speakGraphql } from './graphql-socket.ts'
 import { withoutHttp } from './mask-error.ts'
 import type { OperationResult, RunOperation } from './operation/operations.ts'
+import { badRequest } from './operation/refused.ts'
 import { retireSocket } from './retire-socket.ts'
 import type { Retirement } from './retirement.ts'
 
+const GOING_AWAY = 1001
 /** graphql-ws wants one to hand to `execute`; ours looks at what the client sent, and at nothing else. */
 const UNUSED = parse('{ __typename }')
 
@@ -24,13 +28,17 @@ export function serveWebSockets(
     clientAddress: ClientAddress
     retirement: Retirement
     maxMessageBytes: number
+    clientTimeoutMs: number
+    logger: Logger
   },
 ): { close(): Promise<void> } {
-  const { runOperation, newRequestId, clientAddress, retirement, maxMessageBytes } = options
+  const { runOperation, newRequestId, clientAddress, retirement, maxMessageBytes, clientTimeoutMs, logger } =
+    options
   const sockets = new WebSocketServer({
     server,
     path: '/graphql',
     maxPayload: maxMessageBytes,
+    handleProtocols,
     // Clients take it for an instance that is not there yet or any more, and try again.
     verifyClient: (_info, verified) =>
       retirement.begun ? verified(false, 503, 'This instance is stopping') : verified(true),
@@ -38,44 +46,66 @@ export function serveWebSockets(
   /** Of each socket the operations that have given nothing yet. */
   const answering = new WeakMap<WebSocket, Set<symbol>>()
   const execute = (args: unknown) => (args as { rootValue: () => Results }).rootValue() as never
-  const disposable = useServer<{ authorization?: unknown }>(
-    {
-      onConnect: ({ extra: { socket } }) => {
-        const operations = new Set<symbol>()
-        answering.set(socket, operations)
-        retireSocket(retirement, socket, () => operations.size > 0)
-      },
-      execute,
-      subscribe: execute,
-      onSubscribe: ({ connectionParams, extra: { request, socket } }, _id, params) => {
-        const { authorization } = connectionParams ?? {}
-        const requestId = newRequestId()
-        const run = (signal: AbortSignal) =>
-          runInRequest(requestId, () =>
-            runOperation(params, {
-              requestId,
-              authorization: typeof authorization === 'string' ? authorization : undefined,
-              client: clientAddress(request),
-              readOnly: false,
-              streams: true,
-              socket,
-              signal,
-            }),
-          )
-        const operation = Symbol(requestId)
-        answering.get(socket)?.add(operation)
-        const answered = () => void answering.get(socket)?.delete(operation)
-        return { document: UNUSED, rootValue: () => resultsOf(run, answered) } as never
-      },
-      onNext: (_connection, _id, _params, _args, result) =>
-        result.errors &&
-        ({ ...result, errors: withoutHttp(result.errors as GraphQLError[]) } as FormattedExecutionResult),
-      onError: (_connection, _id, _params, errors) =>
-        withoutHttp((errors as GraphQLError[]).flatMap(refusalsIn)),
+  const graphql = makeServer<Record<string, unknown>, SocketExtra>({
+    onConnect: ({ extra: { socket } }) => {
+      const operations = new Set<symbol>()
+      answering.set(socket, operations)
+      retireSocket(retirement, socket, () => operations.size > 0)
     },
-    sockets,
+    execute,
+    subscribe: execute,
+    onSubscribe: ({ connectionParams, extra: { request, socket } }, _id, params) => {
+      const { authorization } = connectionParams ?? {}
+      const requestId = newRequestId()
+      const run = (signal: AbortSignal) =>
+        runInRequest(requestId, () =>
+          runOperation(params, {
+            requestId,
+            authorization: typeof authorization === 'string' ? authorization : undefined,
+            client: clientAddress(request),
+            readOnly: false,
+            streams: true,
+            socket,
+            signal,
+          }),
+        )
+      const operation = Symbol(requestId)
+      answering.get(socket)?.add(operation)
+      const answered = () => void answering.get(socket)?.delete(operation)
+      return { document: UNUSED, rootValue: () => resultsOf(run, answered) } as never
+    },
+    onNext: (_connection, _id, _params, _args, result) =>
+      result.errors &&
+      ({ ...result, errors: withoutHttp(result.errors as GraphQLError[]) } as FormattedExecutionResult),
+    onError: (_connection, _id, _params, errors) =>
+      withoutHttp((errors as GraphQLError[]).flatMap(refusalsIn)),
+  })
+  sockets.on('error', error => logger.error({ err: error }, 'the server of WebSockets failed'))
+  sockets.on('connection', (socket, request) =>
+    speakGraphql(
+      { socket, request },
+      {
+        server: graphql,
+        logger,
+        clientTimeoutMs,
+        onBroken: reason => {
+          const facts = { authorization: undefined, readOnly: false, streams: false }
+          // It has no id to be answered under; its address pays for it.
+          void runOperation(badRequest(reason), {
+            ...facts,
+            requestId: newRequestId(),
+            client: clientAddress(request),
+          })
+        },
+      },
+    ),
   )
-  return { close: async () => disposable.dispose() }
+  return {
+    async close() {
+      for (const socket of sockets.clients) socket.close(GOING_AWAY, 'Going away')
+      await new Promise(resolve => sockets.close(resolve))
+    },
+  }
 }
 
 type Results = AsyncIterableIterator<ExecutionResult>

@@ -11,6 +11,8 @@ import { storedState } from '../support/api-stored-state.ts'
 import { FakeGenerator } from '../support/fake-generator.ts'
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
 import { startTestGateway, type TestGateway, tokenOf } from '../support/test-gateway.ts'
+import { until } from '../support/until.ts'
+import { openRawSocket } from '../support/web-socket-client.ts'
 
 let database: TestDatabase
 let gateway: TestGateway
@@ -205,6 +207,58 @@ test.each([
   'new row violates check constraint "insights_confidence_range"',
 ])('the search for our insides, which all answers here go through, finds %j', text => {
   expect(internalsIn(JSON.stringify({ errors: [{ message: text }] }))).not.toEqual([])
+})
+
+const subscribe = (payload: unknown) => ({ id: '1', type: 'subscribe', payload })
+test.each<[string, unknown, number, RegExp]>([
+  [
+    'a batch',
+    subscribe([{ query: '{ __typename }' }]),
+    4400,
+    /'payload' property to be an object, but got array/,
+  ],
+  ['no payload', { id: '1', type: 'subscribe' }, 4400, /'payload' property to be an object/],
+  ['neither a query nor an id of one', subscribe({ variables: {} }), 4400, /'query' property to be a string/],
+  [
+    'a query that is a number',
+    subscribe({ query: 5 }),
+    4400,
+    /'query' property to be a string, but got number/,
+  ],
+  ['variables that are a list', subscribe({ query: '{ a }', variables: [1] }), 4400, /'variables' property/],
+  ['no id', { type: 'subscribe', payload: { query: '{ a }' } }, 4400, /'id' property/],
+  ['half a JSON', '{"type":"ping"', 4400, /JSON/],
+  ['null', 'null', 4400, /object/],
+  ['a list', '[]', 4400, /object/],
+  ['an unknown type', { type: 'start' }, 4400, /'type' property "start"/],
+  ['a type of half a kilobyte', { type: 'è'.repeat(256) }, 4400, /^Invalid message 'type' property "è+$/],
+  ['a message that only the gateway sends', { type: 'next', id: '1', payload: {} }, 4400, /"next"/],
+  ['more than it takes', `"${'x'.repeat(8 * 1024 * 1024)}"`, 1009, /^$/],
+])(
+  'a socket on which %s is sent is closed, and told what was expected',
+  async (_what, message, code, reason) => {
+    const socket = await openRawSocket(gateway.url, { token })
+    socket.send(message)
+    // Behind it nothing is looked at any more.
+    socket.send(subscribe({ query: MUTATION }))
+    await until(() => socket.closed !== undefined, { what: 'the close' })
+    expect(socket.closed).toEqual({ code, reason: expect.stringMatching(reason) })
+    expect(socket.messages).toEqual([])
+    await nothingStored()
+  },
+)
+
+test('a socket stays open over an id that is not known, a ping and a pong', async () => {
+  const socket = await openRawSocket(gateway.url, { token })
+  for (const message of [
+    { type: 'complete', id: 'x' },
+    { type: 'pong' },
+    { type: 'ping', payload: { a: 1 } },
+  ])
+    socket.send(message)
+  await until(() => socket.messages.length > 0, { what: 'the pong' })
+  expect(socket.messages).toEqual([{ type: 'pong', payload: { a: 1 } }])
+  expect(socket.closed).toBeUndefined()
 })
 
 test('an address that only ends like a health page is none', async () => {

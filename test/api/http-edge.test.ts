@@ -7,6 +7,7 @@ import { FakeGenerator } from '../support/fake-generator.ts'
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
 import { startTestGateway, type TestGateway, tokenOf } from '../support/test-gateway.ts'
 import { until } from '../support/until.ts'
+import { openRawSocket } from '../support/web-socket-client.ts'
 
 let database: TestDatabase
 let gateway: TestGateway
@@ -211,6 +212,14 @@ test('a client that does not take its answer is cut off, and one whose stream is
   await until(sleeper.closed, { what: 'the connection to be closed' })
   expect(sleeper.text().length).toBeLessThan(length)
   expect(quiet.closed()).toBe(false)
+})
+
+test('a socket whose client answers no ping is cut off, and one on which nothing else happens is not', async () => {
+  const silent = await openRawSocket(strict.url, { token, autoPong: false })
+  const quiet = await openRawSocket(strict.url, { token })
+  await until(() => silent.closed !== undefined, { what: 'the socket to be cut off' })
+  expect(silent.closed).toEqual({ code: 1006, reason: '' })
+  expect(quiet.closed).toBeUndefined()
 })
 
 describe('compression', () => {

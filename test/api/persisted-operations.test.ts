@@ -9,7 +9,7 @@ import { FakeGenerator } from '../support/fake-generator.ts'
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
 import { startTestGateway, type TestGateway, tokenOf } from '../support/test-gateway.ts'
 import { until } from '../support/until.ts'
-import { connectSocket } from '../support/web-socket-client.ts'
+import { connectSocket, openRawSocket } from '../support/web-socket-client.ts'
 
 let database: TestDatabase
 let folder: string
@@ -170,6 +170,51 @@ describe('registered documents', () => {
     expectError(await send(gateway, { documentId: 'apollo-2' }), 'PERSISTED_QUERY_NOT_FOUND', /./)
     // Nobody else's documents are restricted by them.
     expect((await send(gateway, { query: fresh() })).data).toEqual({ __typename: 'Query' })
+  })
+
+  test('and automatic ones are executed over a socket without any query, as over HTTP', async () => {
+    const gateway = await start({ PERSISTED_OPERATIONS_PATH: folder })
+    const token = await tokenOf('wordless')
+    const known = fresh()
+    await send(gateway, { query: known, extensions: persisted(hashOf(known)) })
+    const socket = await openRawSocket(gateway.url, { token })
+    const payloads = {
+      id: { documentId: 'apollo-1' },
+      named: { documentId: 'apollo-1', operationName: 'Who', variables: { query: 1 } },
+      empty: { documentId: 'apollo-1', query: '' },
+      null: { documentId: 'apollo-1', query: null },
+      hash: { extensions: persisted(hashOf(known)) },
+      unknown: { documentId: 'apollo-2' },
+      number: { documentId: 7 },
+      nothing: { documentId: 'apollo-1', colour: 'red' },
+    }
+    for (const [id, payload] of Object.entries(payloads)) socket.send({ id, type: 'subscribe', payload })
+    const ids = Object.keys(payloads)
+    const last = (id: string) => socket.messages.findLast(message => message.id === id)
+    await until(() => ids.every(id => ['complete', 'error'].includes(last(id)?.type ?? '')), {
+      what: 'an end of each',
+    })
+    const first = (id: string) => socket.messages.find(message => message.id === id)
+    for (const id of ['id', 'named', 'empty', 'null'])
+      expect(first(id)).toEqual({
+        id,
+        type: 'next',
+        payload: { data: { viewer: { email: 'wordless@example.com' } } },
+      })
+    expect(first('hash')?.payload).toEqual({ data: { __typename: 'Query' } })
+    expect(first('unknown')).toMatchObject({
+      type: 'error',
+      payload: [{ extensions: { code: 'PERSISTED_QUERY_NOT_FOUND' } }],
+    })
+    for (const [id, message] of [
+      ['number', /^documentId: expected a string/],
+      ['nothing', /^colour: no such parameter/],
+    ] as const)
+      expect(first(id)).toMatchObject({
+        type: 'error',
+        payload: [{ message: expect.stringMatching(message), extensions: { code: 'BAD_USER_INPUT' } }],
+      })
+    expect(socket.closed).toBeUndefined()
   })
 
   test('alone are executed with PERSISTED_OPERATIONS=only, over HTTP and over a socket that stays open', async () => {

@@ -6,7 +6,7 @@ import { findRedisServer, type RedisServer, startRedisServer } from '../support/
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
 import { startTestGateway, type TestGateway, tokenOf } from '../support/test-gateway.ts'
 import { until } from '../support/until.ts'
-import { connectSocket } from '../support/web-socket-client.ts'
+import { connectSocket, openRawSocket } from '../support/web-socket-client.ts'
 
 let database: TestDatabase
 let redis: RedisServer
@@ -168,6 +168,16 @@ describe('what is refused before anything of GraphQL is looked at', () => {
       request.write('{"query":')
     })
     expect(status).toBe(429)
+  })
+
+  test('messages of a socket that are none cost its address too', async () => {
+    const headers = newAddress()
+    for (let i = 0; i < 5; i++) {
+      const socket = await openRawSocket(gateway.url, { headers })
+      socket.send('{')
+      await until(() => socket.closed !== undefined, { what: 'the close' })
+    }
+    expectError(await ask(gateway.url, CHEAP, { headers }), 'RATE_LIMITED', /./)
   })
 
   test('is counted as refused, once each', async () => {

@@ -1,8 +1,10 @@
+import { once } from 'node:events'
 import type { ExecutionResult } from 'graphql'
 import { createClient } from 'graphql-ws'
 import { onTestFinished } from 'vitest'
 import { WebSocket } from 'ws'
 import type { AnswerError } from './api-answers.ts'
+import { until } from './until.ts'
 
 /** What came for one operation over a socket. */
 export interface SocketAnswer {
@@ -23,6 +25,43 @@ export interface SocketClient {
   /** How often the gateway has closed the socket. */
   readonly closed: number
   dispose(): void
+}
+
+/** A socket on which anything may be sent, also what no library would. */
+export interface RawSocket {
+  send(message: unknown): void
+  /** Every message that has come, in order. */
+  readonly messages: readonly { type: string; id?: string; payload?: unknown }[]
+  /** How the gateway has closed it; undefined while it is open. */
+  readonly closed: { code: number; reason: string } | undefined
+}
+
+/** Opens one for that token; it is gone after the test. */
+export async function openRawSocket(
+  url: string,
+  { token, ...options }: { token?: string; headers?: Record<string, string>; autoPong?: boolean } = {},
+): Promise<RawSocket> {
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', options)
+  onTestFinished(() => socket.terminate())
+  const messages: RawSocket['messages'][number][] = []
+  let closed: RawSocket['closed']
+  socket.on('message', data => messages.push(JSON.parse(String(data))))
+  socket.on('close', (code, reason) => {
+    closed = { code, reason: String(reason) }
+  })
+  await once(socket, 'open')
+  const send = (message: unknown) =>
+    socket.send(typeof message === 'string' ? message : JSON.stringify(message))
+  send({ type: 'connection_init', ...(token && { payload: { authorization: `Bearer ${token}` } }) })
+  await until(() => messages.length > 0, { what: 'the acknowledgement' })
+  messages.length = 0
+  return {
+    send,
+    messages,
+    get closed() {
+      return closed
+    },
+  }
 }
 
 /** A client of graphql-ws with one socket, which is gone after the test. */
