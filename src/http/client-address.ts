@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { isIP } from 'node:net'
+import { isIP, SocketAddress } from 'node:net'
 import type { Logger } from '../shared/logger.ts'
 import type { TrustsProxy } from '../shared/trusted-proxies.ts'
 
@@ -38,9 +38,15 @@ function withoutPort(address: string): string {
   return address.replace(/^\[(.+)\](:\d+)?$/, '$1').replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1')
 }
 
+/** Of IPv4 in the clothes of IPv6, `::ffff:203.0.113.7`, which can be written in hex too. */
 function plain(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/i, '')
+  const short = address.replace(MAPPED, '')
+  if (isIP(short) !== 6 || !/:ffff:/i.test(short)) return short
+  const [bare = ''] = short.split('%')
+  return new SocketAddress({ address: bare, family: 'ipv6' }).address.replace(MAPPED, '')
 }
+
+const MAPPED = /^::ffff:(?=\d+\.)/i
 
 function keyOf(address: string): string {
   return isIP(address) === 6 ? network(address) : address

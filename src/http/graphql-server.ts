@@ -1,9 +1,10 @@
-import { type ExecutionResult, GraphQLError } from 'graphql'
-import { createYoga, type FetchAPI, type GraphQLParams, isAsyncIterable, type Plugin } from 'graphql-yoga'
+import type { ExecutionResult, GraphQLError } from 'graphql'
+import { createYoga, type FetchAPI, isAsyncIterable, type Plugin } from 'graphql-yoga'
 import type { Logger } from '../shared/logger.ts'
 import { processEventStream } from './event-stream.ts'
 import { renderGraphiqlPage } from './graphiql-page.ts'
 import { answerOf, type MediaType } from './http-answer.ts'
+import { checkBodyType, readJson } from './json-body.ts'
 import { maskError } from './mask-error.ts'
 import { EVENT_STREAM, readAccept } from './media-type.ts'
 import type { RequestFacts, RunOperation } from './operation/operations.ts'
@@ -90,28 +91,9 @@ function reading(checkAddress: (client: string) => void): Plugin<ServerContext> 
     onRequestParse({ request, serverContext, setRequestParser }) {
       checkAddress((serverContext as unknown as ServerContext).client)
       if (request.method !== 'POST') return
-      checkContentType(request.headers)
+      checkBodyType(request.headers)
       setRequestParser(readJson)
     },
-  }
-}
-
-/** A form of a foreign page can send other types without the browser asking first. @throws Refused */
-function checkContentType(headers: Headers): void {
-  const type = headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
-  if (type !== 'application/json')
-    throw badRequest('Send the operation as application/json.', { status: 415 })
-}
-
-/** Whatever it holds; whether that is an operation is looked at where every transport has it looked at. @throws Refused */
-async function readJson(request: Request): Promise<GraphQLParams> {
-  try {
-    return await request.json()
-  } catch (error) {
-    // As longer than a body may be.
-    if (error instanceof GraphQLError) throw error
-    if (request.signal.aborted) throw request.signal.reason
-    throw badRequest('Expected the operation as JSON in the body.')
   }
 }
 

@@ -57,6 +57,12 @@ function matching(ranges: readonly Range[], offered: string): { quality: number;
   return found
 }
 
+/** Whether a parameter of a media type names a charset other than UTF-8, the only one that is read and written here. */
+export function namesOtherCharset(parameter: string): boolean {
+  const [name = '', value = ''] = parameter.toLowerCase().split('=')
+  return name.trim() === 'charset' && !/^\s*"?utf-?8"?\s*$/.test(value)
+}
+
 function readRange(text: string): Range[] {
   const [type = '', ...parameters] = text.split(';').map(part => part.trim().toLowerCase())
   let quality = 1
@@ -64,7 +70,7 @@ function readRange(text: string): Range[] {
     const [name, value = ''] = parameter.split('=').map(part => part.trim().replaceAll('"', ''))
     if (name === 'q') quality = /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(value) ? Number(value) : 0
     // Nothing else is written here.
-    else if (name === 'charset' && value !== 'utf-8' && value !== 'utf8') return []
+    else if (namesOtherCharset(parameter)) return []
   }
   return [{ type, quality, precision: type === '*/*' ? 1 : type.endsWith('/*') ? 2 : EXACT }]
 }

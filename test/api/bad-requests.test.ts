@@ -104,6 +104,46 @@ test.each([
   await nothingStored()
 })
 
+test.each([
+  'application/json; charset=latin1',
+  'application/json;charset=ISO-8859-1',
+  'application/json; charset="utf-16"',
+  'application/json; a=b; charset=',
+])('a body of the type %s, which would be read as what it is not, is refused', async type => {
+  const answer = await ask(gateway.url, { query: MUTATION }, { token, headers: { 'content-type': type } })
+  expectBadRequest(answer, /UTF-8/, 415)
+  await nothingStored()
+})
+
+test.each(['gzip', 'deflate', 'br', 'zstd', 'identity, gzip'])(
+  'a body under the encoding %s is refused, whether it is or not',
+  async encoding => {
+    const headers = { 'content-encoding': encoding }
+    for (const body of [JSON.stringify({ query: MUTATION }), 'x'.repeat(100_000)]) {
+      const answer = await ask(gateway.url, body, { token, headers })
+      expectBadRequest(answer, /Content-Encoding/, 415)
+      expect(answer.headers.get('accept-encoding')).toBe('identity')
+    }
+    await nothingStored()
+  },
+)
+
+test('a body that says in any spelling that it is JSON, in UTF-8 and as it is, is taken', async () => {
+  const query = '{ viewer { email } }'
+  for (const [type, encoding] of [
+    ['application/json; charset=utf-8', 'identity'],
+    ['Application/JSON ; charset="UTF-8"', 'Identity'],
+    ['application/json;charset=utf8;a=b', ''],
+  ] as const) {
+    const headers = { 'content-type': type, ...(encoding && { 'content-encoding': encoding }) }
+    // Beside the short way the one of long bodies.
+    for (const filler of ['', ` #${'x'.repeat(70_000)}`])
+      expect((await ask(gateway.url, { query: query + filler }, { token, headers })).data, type).toEqual({
+        viewer: { email: 'clumsy@example.com' },
+      })
+  }
+})
+
 test('a body without a content type is refused', async () => {
   const body = new Blob([JSON.stringify({ query: MUTATION })])
   const headers = { authorization: `Bearer ${token}` }
