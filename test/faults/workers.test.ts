@@ -4,7 +4,7 @@ import { get } from 'node:http'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { followByEvents } from '../support/api-follow.ts'
 import { FakeOpenAi } from '../support/fake-openai-server.ts'
 import { Gate } from '../support/gate.ts'
@@ -15,6 +15,9 @@ import { type MainProcess, startMain } from '../support/main-process.ts'
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
 import { TEST_KEY, TEST_SECRET, tokenOf } from '../support/test-gateway.ts'
 import { until } from '../support/until.ts'
+
+// Nine processes are started in all, three at a time.
+vi.setConfig({ testTimeout: 150_000 })
 
 const CALLERS = 20
 const MOST_GENERATIONS = 25
@@ -95,9 +98,10 @@ const gone = (pid: number) => {
   }
 }
 
-test('two workers are one instance: one run for all, one limit, one set of metrics, and one line that says where it listens', async () => {
+test('two workers are one instance: one run for all, one limit, one set of metrics, and one end', async () => {
   const gateway = await startTwo()
-  expect(await gateway.workers()).toHaveLength(2)
+  const workers = await gateway.workers()
+  expect(workers).toHaveLength(2)
   const anna = await tokenOf('anna')
   const gate = new Gate()
   provider.script(async call => {
@@ -136,9 +140,35 @@ test('two workers are one instance: one run for all, one limit, one set of metri
 
   expect(lines(gateway).filter(({ msg }) => msg.startsWith('listening on'))).toHaveLength(1)
   expect(lines(gateway).filter(({ msg }) => msg.startsWith('migrating'))).toHaveLength(0)
+
+  // A signal to all processes at once is one.
+  const interview = await newInterview(gateway.url, anna)
+  const follow = 'subscription($id: ID) { interviewStatusChanged(interviewId: $id) { version } }'
+  const following = await followByEvents(gateway.url, { id: interview.id, token: anna, query: follow })
+  await until(() => following.eventIds.length > 0, { what: 'it to follow' })
+  // A balancer: it asks again after the first yes, wherever its questions go.
+  for (let asked = 0; asked < 4; asked++)
+    expect(await ask(`${gateway.url}/health/ready`)).toMatchObject({ status: 200 })
+  gateway.killGroup('SIGINT')
+  await until(() => gateway.output.includes('draining'), { what: 'it to drain' })
+  await until(async () => (await ask(`${gateway.url}/health/ready`)).status === 503, { what: 'it to say so' })
+  for (let asked = 0; asked < 2; asked++)
+    expect(await ask(`${gateway.url}/health/ready`)).toEqual({
+      status: 503,
+      text: '{"status":"down","phase":"draining"}\n',
+    })
+  const served = await ask(`${gateway.url}/graphql?query={viewer{id}}`)
+  expect(served).toMatchObject({ status: 200, text: '{"data":{"viewer":null}}' })
+  await gateway.gone
+  expect(gateway.end).toEqual({ code: 0, signal: null })
+  expect(workers.filter(pid => !gone(pid))).toEqual([])
+  // For its client that is a break, after which it comes again, and no end.
+  expect(following).toMatchObject({ ended: true, completed: false, errors: [] })
+  expect(lines(gateway).filter(({ msg }) => msg.includes('draining'))).toHaveLength(1)
+  expect(lines(gateway).filter(({ msg }) => msg === 'drained')).toHaveLength(1)
 })
 
-test('a worker that is killed is replaced: its subscribers come back and miss nothing, the others notice nothing, its run is finished', async () => {
+test('a worker that ends is replaced: its subscribers come back and miss nothing, its run is finished; without their primary all end', async () => {
   const gateway = await startTwo()
   const anna = await tokenOf('anna')
   const interview = await newInterview(gateway.url, anna)
@@ -147,11 +177,10 @@ test('a worker that is killed is replaced: its subscribers come back and miss no
   expect(await figure(gateway, 'graphql_subscriptions_active')).toBe(4)
   // In turn: each has two of them.
   const [first = 0, second = 0] = await gateway.workers()
-  const counted = await figure(
-    gateway,
-    'graphql_requests_total{operation="mutation createInterview",outcome="success"}',
-  )
-  expect(counted).toBe(1)
+  // Two by each.
+  for (let turn = 0; turn < 4; turn++) await ask(`${gateway.url}/graphql?query={viewer{id}}`)
+  const counted = 'graphql_requests_total{operation="query viewer",outcome="success"}'
+  expect(await figure(gateway, counted)).toBe(4)
 
   const gate = new Gate()
   provider.script(async call => {
@@ -193,11 +222,10 @@ test('a worker that is killed is replaced: its subscribers come back and miss no
   )
   expect(await figure(gateway, 'workers_replaced_total{cause="died"}')).toBe(1)
   // What the killed one had counted when it was asked last is not lost.
-  expect(
-    await figure(gateway, 'graphql_requests_total{operation="mutation createInterview",outcome="success"}'),
-  ).toBe(1)
+  expect(await figure(gateway, counted)).toBe(4)
 
   // One that is stopped alone sends its subscribers to the other; for whoever asks, the instance stays ready.
+  const before = followers.map(({ connected }) => connected)
   process.kill(second, 'SIGTERM')
   await until(
     async () => {
@@ -207,56 +235,26 @@ test('a worker that is killed is replaced: its subscribers come back and miss no
     { what: 'the other one to be replaced' },
   )
   expect(await figure(gateway, 'workers_replaced_total{cause="stopped"}')).toBe(1)
+  // It took none back.
+  for (const [index, { connected }] of followers.entries())
+    expect(connected - (before[index] ?? 0)).toBeLessThanOrEqual(1)
   await moveInterview(gateway.url, anna, 'startInterview', interview.id)
   await allHear(followers, 'IN_PROGRESS')
-})
 
-test('a signal to all processes at once is one: readiness goes, subscribers are sent away, and nobody is left', async () => {
-  const gateway = await startTwo()
-  const anna = await tokenOf('anna')
-  const interview = await newInterview(gateway.url, anna)
-  const query = 'subscription($id: ID) { interviewStatusChanged(interviewId: $id) { version } }'
-  const following = await followByEvents(gateway.url, { id: interview.id, token: anna, query })
-  await until(() => following.eventIds.length > 0, { what: 'it to follow' })
-  const workers = await gateway.workers()
-  // A balancer: it asks again after the first yes, wherever its questions go.
-  for (let asked = 0; asked < 4; asked++)
-    expect(await ask(`${gateway.url}/health/ready`)).toMatchObject({ status: 200 })
-  gateway.killGroup('SIGINT')
-  await until(() => gateway.output.includes('draining'), { what: 'it to drain' })
-  await until(async () => (await ask(`${gateway.url}/health/ready`)).status === 503, { what: 'it to say so' })
-  for (let asked = 0; asked < 2; asked++)
-    expect(await ask(`${gateway.url}/health/ready`)).toEqual({
-      status: 503,
-      text: '{"status":"down","phase":"draining"}\n',
-    })
-  const served = await ask(`${gateway.url}/graphql?query={viewer{id}}`)
-  expect(served).toMatchObject({ status: 200, text: '{"data":{"viewer":null}}' })
-  await gateway.gone
-  expect(gateway.end).toEqual({ code: 0, signal: null })
-  expect(workers.filter(pid => !gone(pid))).toEqual([])
-  // For its client that is a break, after which it comes again, and no end.
-  expect(following).toMatchObject({ ended: true, completed: false, errors: [] })
-  expect(lines(gateway).filter(({ msg }) => msg.includes('draining'))).toHaveLength(1)
-  expect(lines(gateway).filter(({ msg }) => msg === 'drained')).toHaveLength(1)
-})
-
-test('workers whose primary is killed finish what is under way, and end', async () => {
-  const gateway = await startTwo()
-  const anna = await tokenOf('carl')
-  const workers = await gateway.workers()
-  const gate = new Gate()
+  // Nobody is left behind by a primary that is killed: what is under way is finished, and that is all.
+  const left = await gateway.workers()
+  const held = new Gate()
   provider.script(async call => {
-    await gate.pass()
+    await held.pass()
     call.answer()
   })
-  const asked = requestAnalysis(gateway.url, anna)
-  await gate.arrived(1)
+  const asked = requestAnalysis(gateway.url, await tokenOf('carl'))
+  await held.arrived(1)
   gateway.kill('SIGKILL')
   await until(() => gateway.output.includes('the primary process is gone'), { what: 'them to notice' })
-  gate.open()
+  held.open()
   expect((await asked).source).toBe('FRESH')
-  await until(() => workers.every(gone), { what: 'them to end' })
+  await until(() => left.every(gone), { what: 'them to end' })
 })
 
 test('who asks again does not wait for the drain, and no worker is left', async () => {
