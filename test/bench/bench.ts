@@ -16,6 +16,7 @@ const PARTS = [
   'upsert',
   'reads',
   'peers',
+  'workers',
   'growth',
   'soak',
 ]

@@ -97,16 +97,33 @@ export interface RunningServer extends Contender {
 /** A server has to answer within this, on a busy machine too. */
 const START_MS = 60_000
 
-/** One process, on the first core alone, set up as in production; what it writes goes into a file of `folder`. */
+/**
+ * On the first core alone, unless `cores` names others, set up as in production; what it writes goes into a file of `folder`.
+ * @param options.settings beyond those of every server
+ */
 export async function startServer(
   contender: Contender,
-  options: { databaseUrl: string; secret: string; token: string; folder: string; nodeOptions?: string[] },
+  options: {
+    databaseUrl: string
+    secret: string
+    token: string
+    folder: string
+    nodeOptions?: string[]
+    cores?: string
+    settings?: Record<string, string>
+  },
 ): Promise<RunningServer> {
   const logFile = join(options.folder, `${contender.name}-${Date.now()}.log`)
   const log = await open(logFile, 'w')
   const child = spawn(
     'taskset',
-    ['-c', '0', process.execPath, ...(options.nodeOptions ?? []), fileURLToPath(contender.file)],
+    [
+      '-c',
+      options.cores ?? '0',
+      process.execPath,
+      ...(options.nodeOptions ?? []),
+      fileURLToPath(contender.file),
+    ],
     {
       env: {
         PATH: process.env.PATH,
@@ -123,6 +140,7 @@ export async function startServer(
         RATE_LIMIT_GENERATIONS: '1000000',
         LOG_LEVEL: 'info',
         ACCOUNT_SYNC_MINUTES: '0',
+        ...options.settings,
       },
       stdio: ['ignore', log.fd, log.fd],
     },

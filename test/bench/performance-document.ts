@@ -2,7 +2,7 @@
  * docs/performance.md is prose that people write, and between two marks each, what was measured: a run replaces what is
  * between its own, and nothing else.
  */
-type Section = 'peers' | 'growth' | 'soak'
+type Section = 'peers' | 'workers' | 'growth' | 'soak'
 
 const begin = (section: Section) => `<!-- measured: ${section} -->`
 const end = (section: Section) => `<!-- end of ${section} -->`
@@ -10,7 +10,7 @@ const end = (section: Section) => `<!-- end of ${section} -->`
 /** Of a document that is not there yet. */
 export const performanceDocument = `# Performance
 
-${(['peers', 'growth', 'soak'] as const).map(section => `${begin(section)}\n${end(section)}`).join('\n\n')}
+${(['peers', 'workers', 'growth', 'soak'] as const).map(section => `${begin(section)}\n${end(section)}`).join('\n\n')}
 `
 
 /** @throws Error where the document has lost the marks of the section. */

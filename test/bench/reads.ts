@@ -3,22 +3,22 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import autocannon from 'autocannon'
 import pg from 'pg'
 import { type BenchDatabase, round, startBenchDatabase } from './bench-database.ts'
-import { describeReadsData, loadReadsData, signReaderToken } from './reads-data.ts'
-import { type Shape, shapeNamed, shapes } from './reads-shapes.ts'
+import { type Load, loads, requestsOf, send } from './peers-load.ts'
+import { describeReadsData, loadReadsData } from './reads-data.ts'
 
 /**
- * `npm run bench:reads`: the read shapes over HTTP, against the gateway as `npm start` runs it, on one core, with
+ * `npm run bench:reads`: the loads of the comparison with the peers over HTTP, against the gateway as `npm start` runs it, on one core, with
  * authentication, limits, logs and metrics as in production. `SHAPES=viewer,facts`, `CONNECTIONS=1,100`, `SECONDS=5` choose.
  * `READS_DATABASE_URL` names a database that is loaded; `PROFILE=/folder` writes a CPU profile there.
  */
 const SECONDS = Number(process.env.SECONDS ?? 5)
 const CONNECTIONS = (process.env.CONNECTIONS ?? '1,10,100').split(',').map(Number)
-const SHAPES = process.env.SHAPES ? process.env.SHAPES.split(',').map(shapeNamed) : shapes
-/** More than a connection sends twice within a second; few enough that each may have its own. */
-const REQUESTS_OF_A_CONNECTION = 50
+const SHAPES = process.env.SHAPES?.split(',')
+const unknown = SHAPES?.filter(name => !loads.some(load => load.name === name)) ?? []
+if (unknown.length > 0)
+  throw new Error(`there is no shape ${unknown}; there are ${loads.map(({ name }) => name)}`)
 const SECRET = 'the secret of the benchmark, long enough'
 
 const loaded = process.env.READS_DATABASE_URL
@@ -33,9 +33,8 @@ const dataDir = await mkdtemp(join(tmpdir(), 'tributary-reads-'))
 const server = await startServer()
 const rows: Record<string, Record<string, number | string>> = {}
 try {
-  for (const shape of SHAPES)
-    for (const connections of CONNECTIONS)
-      rows[`${shape.name} ${connections}`] = await run(shape, connections)
+  for (const load of loads.filter(({ name }) => SHAPES?.includes(name) ?? true))
+    for (const connections of CONNECTIONS) rows[`${load.name} ${connections}`] = await run(load, connections)
 } finally {
   server.stop()
   await server.ended
@@ -94,26 +93,8 @@ async function statements(): Promise<number> {
   return Number(rows[0]?.count)
 }
 
-async function run(shape: Shape, connections: number): Promise<Record<string, number | string>> {
-  const askers = shape.askers(data)
-  const requests = await Promise.all(
-    Array.from(
-      { length: Math.min(askers, REQUESTS_OF_A_CONNECTION * connections, 5000) },
-      async (_, index) => {
-        // Spread over all, so that no two connections ask for the same.
-        const n = 1 + ((index * 7919) % askers)
-        return {
-          method: 'POST' as const,
-          path: '/graphql',
-          headers: {
-            'content-type': 'application/json',
-            authorization: `Bearer ${await signReaderToken(shape.asker(n, data), SECRET)}`,
-          },
-          body: JSON.stringify({ query: shape.query, variables: shape.variables(n, data) }),
-        }
-      },
-    ),
-  )
+async function run(load: Load, connections: number): Promise<Record<string, number | string>> {
+  const requests = await requestsOf(load, connections, data, SECRET)
   const first = requests[0]
   if (!first) throw new Error('no requests')
   const answer = await fetch(`${server.url}/graphql`, first)
@@ -123,36 +104,25 @@ async function run(shape: Shape, connections: number): Promise<Record<string, nu
     body.includes('"errors"') ||
     /"(viewer|node|conversation|latestAnalysis)":null/.test(body)
   )
-    throw new Error(`${shape.name}: ${answer.status} ${body.slice(0, 500)}`)
-  const load = (seconds: number) => {
-    let client = 0
-    return autocannon({
-      url: server.url,
-      connections,
-      duration: seconds,
-      setupClient: one => {
-        const from = (client++ * REQUESTS_OF_A_CONNECTION) % requests.length
-        one.setRequests([...requests, ...requests].slice(from, from + REQUESTS_OF_A_CONNECTION))
-      },
-    })
-  }
-  await load(Math.min(2, SECONDS))
+    throw new Error(`${load.name}: ${answer.status} ${body.slice(0, 500)}`)
+  const setting = { connections, writes: load.writes }
+  await send(server.url, requests, { ...setting, seconds: Math.min(2, SECONDS) })
   const [cpuBefore, sqlBefore] = [await metric('process_cpu_seconds_total'), await statements()]
-  const result = await load(SECONDS)
+  const sent = await send(server.url, requests, { ...setting, seconds: SECONDS })
   const [cpu, sql] = [
     (await metric('process_cpu_seconds_total')) - cpuBefore,
     (await statements()) - sqlBefore,
   ]
   const rss = await metric('process_resident_memory_bytes')
-  const count = result['2xx']
-  console.log(shape.name, connections, Math.round(result.requests.average))
+  const perSecond = Math.round(sent.answered / sent.seconds)
+  console.log(load.name, connections, perSecond)
   return {
-    'requests/s': Math.round(result.requests.average),
-    p50: result.latency.p50,
-    p99: result.latency.p99,
-    failed: result.non2xx + result.errors + result.timeouts,
-    'statements/request': round(sql / count, 3),
-    'cpu µs/request': Math.round((cpu / count) * 1e6),
+    'requests/s': perSecond,
+    p50: round(sent.p50Ms, 2),
+    p99: round(sent.p99Ms, 2),
+    failed: sent.failed,
+    'statements/request': round(sql / sent.answered, 3),
+    'cpu µs/request': Math.round((cpu / sent.answered) * 1e6),
     'rss MB': Math.round(rss / 1e6),
     bytes: body.length,
   }
