@@ -25,6 +25,20 @@ export interface SearchHitRow {
 const SCOPE = (collectionId: string, edition: string, language: string) =>
   `${collectionId}::text || ':' || ${edition} || ':' || ${language}`
 
+/** How often: 2, 4 and 8 times and more. */
+const OFTEN_LEVELS = 3
+/**
+ * Of the words that a document has often, further lexemes: the word behind a character that no text has. The index finds by
+ * them the documents that are about a word, where it is in so many that not all can be ranked. A longer lexeme
+ * than 2,046 bytes would be stored, and a dump of it not read again.
+ */
+const OFTEN = (words: string) => `ARRAY(
+        SELECT chr(level) || lexeme FROM unnest(${words}) AS word (lexeme, positions, weights), generate_series(1, ${OFTEN_LEVELS}) AS level
+        WHERE cardinality(positions) >= 2 ^ level AND octet_length(lexeme) < 2046)`
+/** The documents that have all of a query's words so often. The query itself says what else it asks for. */
+const HAVING_OFTEN = (query: string, level: string) =>
+  `regexp_replace(regexp_replace(${query}::text, '<(-|\\d+)>', '&', 'g'), $word$'((?:[^']|'')*)'$word$, '''' || chr(${level}) || '\\1''', 'g')::tsquery`
+
 /** Where documents are put, or are searched: of a collection's editions one is searched. */
 export interface Edition {
   collectionId: string
@@ -59,9 +73,9 @@ const UPSERT_DOCUMENTS = {
   text: `
     INSERT INTO documents (collection_id, edition, document_id, text, metadata, language, search)
     SELECT $1::uuid, $2::int, new."documentId", new.text, coalesce(new.metadata, 'null'), new.language,
-      to_tsvector(new.language::regconfig, new.text)
-        || array_to_tsvector(ARRAY[${SCOPE('$1::uuid', '$2::int', 'new.language')}])
+      of.words || array_to_tsvector(ARRAY[${SCOPE('$1::uuid', '$2::int', 'new.language')}] || ${OFTEN('of.words')})
     FROM jsonb_to_recordset($3::jsonb) AS new ("documentId" text, text text, metadata jsonb, language text)
+    CROSS JOIN LATERAL (SELECT to_tsvector(new.language::regconfig, new.text) AS words OFFSET 0) AS of
     -- One look into the index for each. As a plain join the planner, which knows nothing of what this transaction has written, reads
     -- the whole edition for each batch.
     LEFT JOIN LATERAL (
@@ -129,32 +143,66 @@ export const QUERIES = `(VALUES
         ('english', websearch_to_tsquery('english', $2::text)), ('italian', websearch_to_tsquery('italian', $2::text))
       ) AS q (language, query)`
 
-/** Of the collection `$1` the documents `d` that have what the query `q` asks for, each in its own language. */
-export const MATCHES = `collections c
-      CROSS JOIN ${QUERIES}
-      JOIN documents d
-        ON d.search @@ (quote_literal(${SCOPE('c.id', 'c.edition', 'q.language')})::tsquery && q.query)
-        AND d.collection_id = c.id AND d.edition = c.edition AND d.language = q.language
-      WHERE c.name = $1::text AND numnode(q.query) > 0`
+/** Of the collection `$1` the documents `d` that have what `asked` asks for, each in its own language. */
+const MATCHES = (asked: string) => `collections c
+        CROSS JOIN ${QUERIES}
+        JOIN documents d
+          ON d.search @@ (quote_literal(${SCOPE('c.id', 'c.edition', 'q.language')})::tsquery && ${asked})
+          AND d.collection_id = c.id AND d.edition = c.edition AND d.language = q.language
+        WHERE c.name = $1::text AND numnode(q.query) > 0`
 
 /** 1: a long text is not better for being long; 32: from 0 to 1. */
-export const RANK = 'ts_rank_cd(d.search, q.query, 1 | 32)'
+const RANK = 'ts_rank_cd(d.search, q.query, 1 | 32)'
 
 /** Of a row with language, text and query. Characters that no text holds mark what was found, so that all else can be made harmless first. */
-export const SNIPPET = `replace(replace(replace(replace(replace(
+const SNIPPET = `replace(replace(replace(replace(replace(
         ts_headline(language, text, query, 'StartSel=' || chr(2) || ', StopSel=' || chr(3) || ', ${HEADLINE}'),
         '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), chr(2), '<b>'), chr(3), '</b>')`
 
+/** Ranking reads every word of a document: so many take some ten milliseconds. */
+const MAX_RANKED = 2000
+
+/**
+ * The best `limit` documents by their words, as the last of the common table expressions `best (document_id, score)`. All that
+ * match are ranked; of a query that more documents match than that, those are that have its words most often, and some.
+ */
+export const BEST = (limit: string) => `
+    found_first AS MATERIALIZED (
+      SELECT d.document_id, ${RANK} AS score
+      FROM ${MATCHES('q.query')}
+      LIMIT ${MAX_RANKED}
+    ), often AS (
+      SELECT of_level.document_id, of_level.score
+      FROM generate_series(${OFTEN_LEVELS}, 1, -1) AS level
+      CROSS JOIN LATERAL (
+        SELECT d.document_id, ${RANK} AS score
+        FROM ${MATCHES(`q.query && ${HAVING_OFTEN('q.query', 'level')}`)}
+        LIMIT ${MAX_RANKED}
+      ) AS of_level
+      WHERE (SELECT count(*) FROM found_first) = ${MAX_RANKED}
+      LIMIT ${MAX_RANKED}
+    ), best AS (
+      SELECT document_id, max(score) AS score
+      FROM (SELECT * FROM found_first UNION ALL SELECT * FROM often) AS ranked
+      GROUP BY document_id
+      ORDER BY score DESC, document_id LIMIT ${limit}
+    )`
+
+/** What is told of the documents of `hits (document_id, score)`, of the collection `$1`, best first. */
+export const HITS = (hits: string) => `
+    SELECT document_id AS "documentId", text, metadata, score::float8 AS score, ${SNIPPET} AS snippet
+    FROM (
+      SELECT d.document_id, d.text, d.metadata, d.language::regconfig AS language, q.query, ${hits}.score
+      FROM ${hits}
+      JOIN collections c ON c.name = $1::text
+      JOIN documents d ON d.collection_id = c.id AND d.edition = c.edition AND d.document_id = ${hits}.document_id
+      JOIN ${QUERIES} ON q.language = d.language
+    ) AS hit
+    ORDER BY hit.score DESC, document_id`
+
 const SEARCH = {
   name: 'documents-search',
-  text: `
-    WITH hit AS (
-      SELECT d.document_id, d.text, d.metadata, d.language::regconfig AS language, q.query, ${RANK} AS score
-      FROM ${MATCHES}
-      ORDER BY score DESC, d.document_id LIMIT $3::int
-    )
-    SELECT document_id AS "documentId", text, metadata, score::float8 AS score, ${SNIPPET} AS snippet
-    FROM hit ORDER BY hit.score DESC, document_id`,
+  text: `WITH ${BEST('$3::int')} ${HITS('best')}`,
 }
 
 export interface DocumentSearch {

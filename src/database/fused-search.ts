@@ -1,5 +1,5 @@
 import type { Queryable } from './client.ts'
-import { type DocumentSearch, MATCHES, QUERIES, RANK, type SearchHitRow, SNIPPET } from './collections.ts'
+import { BEST, type DocumentSearch, HITS, QUERIES, type SearchHitRow } from './collections.ts'
 import { toLiteral, type VectorStore } from './document-vectors.ts'
 
 /** What each of the two rankings contributes; more change the first hundred hits of nobody. */
@@ -15,11 +15,8 @@ const FARTHEST = 1
 const SEARCH = (schema: string) => ({
   name: 'documents-search-fused',
   text: `
-    WITH by_text AS (
-      SELECT document_id, row_number() OVER (ORDER BY score DESC, document_id) AS place FROM (
-        SELECT d.document_id, ${RANK} AS score FROM ${MATCHES}
-        ORDER BY score DESC, d.document_id LIMIT ${CANDIDATES}
-      ) AS best
+    WITH ${BEST(String(CANDIDATES))}, by_text AS (
+      SELECT document_id, row_number() OVER (ORDER BY score DESC, document_id) AS place FROM best
     ), nearest AS (
       SELECT v.document_id, v.text_hash, v.embedding OPERATOR(${schema}.<=>) $4::text::${schema}.vector AS distance
       FROM collections c
@@ -43,15 +40,8 @@ const SEARCH = (schema: string) => ({
         (coalesce(1.0 / (${DAMPING} + t.place), 0) + coalesce(1.0 / (${DAMPING} + m.place), 0)) * ${(DAMPING + 1) / 2} AS score
       FROM by_text t FULL JOIN by_meaning m USING (document_id)
       ORDER BY score DESC, document_id LIMIT $3::int
-    ), hit AS (
-      SELECT d.document_id, d.text, d.metadata, d.language::regconfig AS language, q.query, fused.score
-      FROM fused
-      JOIN collections c ON c.name = $1::text
-      JOIN documents d ON d.collection_id = c.id AND d.edition = c.edition AND d.document_id = fused.document_id
-      JOIN ${QUERIES} ON q.language = d.language
     )
-    SELECT document_id AS "documentId", text, metadata, score::float8 AS score, ${SNIPPET} AS snippet
-    FROM hit ORDER BY hit.score DESC, document_id`,
+    ${HITS('fused')}`,
 })
 
 export interface MeaningSearch extends DocumentSearch {

@@ -10,8 +10,9 @@ import { createMetrics } from '../../src/shared/metrics.ts'
 import { percentile, round, startBenchDatabase } from './bench-database.ts'
 
 /**
- * `npm run bench -- search`: how long a search of 100,000 documents takes while nothing else happens, and while an ingestion
- * replaces all of them; how long that ingestion takes. Each figure is told as soon as it is there, and it ends within five
+ * `npm run bench -- search`: how long a search of 100,000 documents takes while nothing else happens, beside a session that works half
+ * of the time and touches no table, which is what sharing the cores costs by itself, and while an ingestion replaces all of
+ * them; how long that ingestion takes. Each figure is told as soon as it is there, and it ends within five
  * minutes: on a machine that is too busy with fewer documents. `DOCUMENTS=10000 SECONDS=5` makes it short.
  */
 const DOCUMENTS = Number(process.env.DOCUMENTS ?? 100_000)
@@ -139,10 +140,23 @@ async function search(goesOn: () => boolean): Promise<number[]> {
   return times
 }
 
+/** As long at work as an ingestion that yields to nobody, and at rest for as long. */
+async function burn(goesOn: () => boolean): Promise<void> {
+  while (goesOn()) {
+    const fromMs = performance.now()
+    await database.query('SELECT sum(n) FROM generate_series(1, 100000) n')
+    await new Promise(resolve => setTimeout(resolve, performance.now() - fromMs))
+  }
+}
+
 const row = (times: readonly number[]) => ({
   searches: times.length,
   'p50 (ms)': round(percentile(times, 0.5), 2),
   'p99 (ms)': round(percentile(times, 0.99), 2),
+})
+const ratio = (times: readonly number[]) => ({
+  'p50 (ms)': round(percentile(times, 0.5) / percentile(alone, 0.5), 2),
+  'p99 (ms)': round(percentile(times, 0.99) / percentile(alone, 0.99), 2),
 })
 const forSeconds = () => {
   const untilMs = performance.now() + SECONDS * 1000
@@ -155,6 +169,9 @@ tell('warming up')
 await search(forSeconds())
 const alone = await search(forSeconds())
 tell(`nothing else: ${JSON.stringify(row(alone))}`)
+const besideWork = forSeconds()
+const [, shared] = await Promise.all([burn(besideWork), search(besideWork)])
+tell(`beside work on no table: ${JSON.stringify(row(shared))}`)
 let ingesting = true
 const second = replaceAll(first.documents).finally(() => {
   ingesting = false
@@ -164,11 +181,10 @@ const secondSeconds = await second
 tell(`beside an ingestion: ${JSON.stringify(row(beside))}`)
 console.table({
   'nothing else': row(alone),
+  'beside work on no table': row(shared),
   'beside an ingestion': row(beside),
-  'beside to alone': {
-    'p50 (ms)': round(percentile(beside, 0.5) / percentile(alone, 0.5), 2),
-    'p99 (ms)': round(percentile(beside, 0.99) / percentile(alone, 0.99), 2),
-  },
+  'work on no table to alone': ratio(shared),
+  'ingestion to alone': ratio(beside),
 })
 console.table({
   'first ingestion': first,

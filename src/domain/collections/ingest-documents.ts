@@ -12,13 +12,13 @@ import {
 } from '../../database/collections.ts'
 import { SQLSTATE, sqlState } from '../../database/postgres-errors.ts'
 import type { RunTransaction, Transaction } from '../../database/transaction.ts'
-import { delay } from '../../shared/abort.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { JsonValue } from '../../shared/json.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import { type FieldIssue, fieldIssues } from '../field-issues.ts'
 import { CollectionName, DocumentForm } from './document-form.ts'
 import { documentLanguage } from './document-language.ts'
+import { PACE_OF_CALLS, PACE_OF_STREAMS, type Pace, paced } from './ingestion-pace.ts'
 
 export interface IngestDocumentsRequest {
   collection: string
@@ -35,11 +35,12 @@ export interface StreamedIngestion {
   read: () => AsyncIterable<DocumentForm>
   /** How many documents the database has taken; from 0 again when the transaction is tried again. */
   onProgress: (documents: number) => void
+  /** Aborts to give it up: nothing of it is there then. */
+  signal?: AbortSignal
 }
 
 interface Ingestion extends StreamedIngestion {
-  /** Milliseconds of rest for each of work. */
-  rest: number
+  pace: Pace
 }
 
 interface Ingested {
@@ -66,16 +67,12 @@ export interface IngestDocumentsOptions {
 }
 
 export const MAX_DOCUMENTS_PER_CALL = 10_000
-/** Of one statement: some ten milliseconds' work, so that it holds up neither the server nor this process. */
-const BATCH = { documents: 50, characters: 100_000 }
-/** A second's work. */
-const DELETE_BATCH = 50_000
+/** Long texts are fewer of a statement. */
+const BATCH_CHARACTERS = 100_000
+/** Some ten milliseconds' work; each passes over what those before it have deleted. */
+const DELETE_BATCH = 5000
 /** Less than any statement may take: a long wait for a row is several short ones. */
 const ROW_WAIT_MS = 2000
-/** After each batch a long ingestion rests for as long as it took: nobody waits for it, and people do wait for their searches. */
-const REST = 1
-/** No longer than a batch takes by itself: on a busy machine most of its time is waiting, which is rest already. */
-const MAX_REST_MS = 25
 /** A call's documents are there at once; a file's are read meanwhile, and may be millions. */
 const CALL_TIMEOUT_MS = 120_000
 const STREAM_TIMEOUT_MS = 6 * 3_600_000
@@ -134,7 +131,7 @@ export class IngestDocuments {
           yield* documents
         },
         onProgress: () => {},
-        rest: 0,
+        pace: PACE_OF_CALLS,
       },
       { timeoutMs: CALL_TIMEOUT_MS, signal },
     )
@@ -142,7 +139,8 @@ export class IngestDocuments {
 
   /** For more documents than a call takes; they must fit the form already. */
   executeStream(ingestion: StreamedIngestion): Promise<Ingested | LockTimeout> {
-    return this.#ingest({ ...ingestion, rest: REST }, { timeoutMs: STREAM_TIMEOUT_MS })
+    const { signal } = ingestion
+    return this.#ingest({ ...ingestion, pace: PACE_OF_STREAMS }, { timeoutMs: STREAM_TIMEOUT_MS, signal })
   }
 
   async #ingest(
@@ -196,23 +194,26 @@ async function lockRow(tx: Transaction, collection: string, leftMs: () => number
  * its rows, and through those that it replaced, only to find that they are not there for it.
  */
 async function store(tx: Transaction, current: Edition, ingestion: Ingestion): Promise<Ingested> {
-  const { replace, read, onProgress, rest } = ingestion
+  const { replace, read, onProgress, pace, signal } = ingestion
   const target = replace ? { ...current, edition: current.edition + 1 } : current
   let ingested = 0
   onProgress(0)
-  for await (const batch of batches(read())) {
-    const startedAtMs = performance.now()
-    await upsertDocuments(tx, target, batch)
-    await delay(Math.min((performance.now() - startedAtMs) * rest, MAX_REST_MS))
+  for await (const batch of batches(read(), pace.batchDocuments)) {
+    signal?.throwIfAborted()
+    await paced(tx, pace, () => upsertDocuments(tx, target, batch))
     ingested += batch.length
     onProgress(ingested)
   }
   for (let deleted = replace ? DELETE_BATCH : 0; deleted === DELETE_BATCH; )
-    deleted = await deleteOtherEditions(tx, target, DELETE_BATCH)
+    deleted = await paced(tx, pace, () => deleteOtherEditions(tx, target, DELETE_BATCH))
+  signal?.throwIfAborted()
   return { type: 'ingested', ingested, ...(await completeIngestion(tx, target)) }
 }
 
-async function* batches(documents: AsyncIterable<DocumentForm>): AsyncGenerator<NewDocument[]> {
+async function* batches(
+  documents: AsyncIterable<DocumentForm>,
+  count: number,
+): AsyncGenerator<NewDocument[]> {
   let batch: NewDocument[] = []
   let characters = 0
   for await (const { documentId, text, metadata } of documents) {
@@ -220,7 +221,7 @@ async function* batches(documents: AsyncIterable<DocumentForm>): AsyncGenerator<
     const composed = text.normalize('NFC')
     batch.push({ documentId, text: composed, metadata, language: documentLanguage(composed) })
     characters += composed.length
-    if (batch.length < BATCH.documents && characters < BATCH.characters) continue
+    if (batch.length < count && characters < BATCH_CHARACTERS) continue
     yield batch
     batch = []
     characters = 0
