@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { readConfig } from './config.ts'
+import type { RunTransaction } from './database/transaction.ts'
 import { findUsersNamed } from './database/users.ts'
 import { type ImportReport, importExport } from './domain/imports/import-export.ts'
 import { explainFailure } from './explain-failure.ts'
@@ -11,6 +12,8 @@ import { readStravaExport } from './providers/strava-export.ts'
 import { readWakatimeExport } from './providers/wakatime-export.ts'
 import { createLogger } from './shared/logger.ts'
 import { createMetrics } from './shared/metrics.ts'
+import { startProgressBar } from './shared/progress-bar.ts'
+import { COMMAND_STOP_MS, INTERRUPTED_EXIT_CODE, watchForStop } from './watch-for-stop.ts'
 
 /**
  * `npm run import -- strava activities.csv --user anna@example.com`: what people really have, as data points and stats. Run again,
@@ -23,7 +26,6 @@ const KINDS = {
 
 class UsageError extends Error {}
 
-const BAR_WIDTH = 40
 let databaseUrl: string | undefined
 
 try {
@@ -42,22 +44,44 @@ async function main(): Promise<void> {
   databaseUrl = config.databaseUrl
   const logger = createLogger({ level: 'warn', format: config.logFormat })
   const metrics = createMetrics()
+  const stop = watchForStop({ logger, giveUpAfterMs: COMMAND_STOP_MS })
   await using database = await openDatabase(config, { poolSize: 1, logger, metrics })
   const { db, transaction } = database
   const users = await findUsersNamed(db, user)
   const [found] = users
   if (!found || users.length > 1)
     throw new UsageError(found ? `Several users have ${user}: give the id.` : `There is no user ${user}.`)
-  const report = await importExport(
-    { transaction },
-    {
-      userId: found.id,
-      provider: KINDS[kind].provider,
-      records: KINDS[kind].read(createReadStream(file)),
-      onProgress: progressBar(size.size),
-    },
-  )
-  tell(report)
+  const report = await runImport(transaction, { kind, file, userId: found.id }, size.size, stop.signal)
+  if (report) tell(report)
+  else {
+    console.error('Interrupted: what was read until now is stored. Run it again for the rest.')
+    process.exitCode = stop.exitCode || INTERRUPTED_EXIT_CODE
+  }
+}
+
+/** @returns undefined where the signal aborted before the end */
+async function runImport(
+  transaction: RunTransaction,
+  { kind, file, userId }: { kind: keyof typeof KINDS; file: string; userId: string },
+  bytes: number,
+  signal: AbortSignal,
+): Promise<ImportReport | undefined> {
+  using bar = startProgressBar('{bar} {percentage} %', bytes)
+  try {
+    return await importExport(
+      { transaction },
+      {
+        userId,
+        provider: KINDS[kind].provider,
+        records: KINDS[kind].read(createReadStream(file)),
+        onProgress: done => bar.update(done),
+        signal,
+      },
+    )
+  } catch (error) {
+    if (error !== signal.reason) throw error
+    return undefined
+  }
 }
 
 function readArguments(): { kind: keyof typeof KINDS; file: string; user: string } {
@@ -72,18 +96,6 @@ function readArguments(): { kind: keyof typeof KINDS; file: string; user: string
     return { kind: kind as keyof typeof KINDS, file, user: values.user }
   } catch (error) {
     throw error instanceof UsageError ? error : new UsageError(`${(error as Error).message}\n${usage}`)
-  }
-}
-
-/** On a terminal alone: a log has no use for it. */
-function progressBar(total: number): (bytes: number) => void {
-  let shown = -1
-  return bytes => {
-    const percent = Math.min(100, Math.floor((bytes / Math.max(1, total)) * 100))
-    if (!process.stderr.isTTY || percent === shown) return
-    shown = percent
-    const done = '█'.repeat(Math.round((percent / 100) * BAR_WIDTH)).padEnd(BAR_WIDTH, '░')
-    process.stderr.write(`\r${done} ${percent} %${percent === 100 ? '\n' : ''}`)
   }
 }
 

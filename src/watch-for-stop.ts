@@ -9,6 +9,11 @@ const LONGEST_TIMER_MS = 2_147_483_647
 /** SIGHUP: the terminal was closed. */
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
+/** What a command's end may take: the statement under way, and an embedded database that stops. */
+export const COMMAND_STOP_MS = 40_000
+/** As shells tell of a command that ended by Ctrl-C. */
+export const INTERRUPTED_EXIT_CODE = 130
+
 export interface Stop {
   /** Aborts once, when the process is to drain and end. */
   readonly signal: AbortSignal

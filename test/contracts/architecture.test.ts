@@ -30,6 +30,7 @@ const TOP = [
   'rotate-key.ts',
   'watch-for-stop.ts',
   'import.ts',
+  'ingest.ts',
   'check-consistency.ts',
   'open-database.ts',
   'validate.ts',

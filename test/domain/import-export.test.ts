@@ -135,7 +135,7 @@ describe('an export of Strava', () => {
     const env = { ...process.env, DATABASE_URL: database.url }
     const command = `'${NODE}' '${IMPORT}' strava '${file}' --user anna@example.com`
     const { stdout } = await run('script', ['-qec', command, '/dev/null'], { env })
-    expect(stdout).toContain(`\r${'█'.repeat(40)} 100 %\r\n`)
+    expect(stdout).toContain(`${'█'.repeat(40)} 100 %`)
     expect(stdout).toContain('2 records read: 6 new data points, 0 known before.')
   })
 

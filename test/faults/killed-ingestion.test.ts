@@ -9,7 +9,7 @@ import { holdLock } from '../support/process-locks.ts'
 import { createScene } from '../support/process-scene.ts'
 import { TEST_SECRET } from '../support/test-gateway.ts'
 
-const COMMAND = fileURLToPath(new URL('../../prisma/ingest.ts', import.meta.url))
+const COMMAND = fileURLToPath(new URL('../../src/ingest.ts', import.meta.url))
 const NODE = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.url))
 
 const documents = (count: number, version: number): TestDocument[] =>
