@@ -21,6 +21,7 @@ import { Retirement } from './retirement.ts'
 import { setSecurityHeaders } from './security-headers.ts'
 import { endSlowClients, requestBounds } from './slow-clients.ts'
 import { serveWebSockets } from './web-socket.ts'
+import { isForWebSocket, WebSocketUpgrades } from './web-socket-upgrades.ts'
 
 export interface HttpServerOptions {
   host: string
@@ -85,18 +86,20 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   )
   let graphql: { serve: ServeGraphql; runOperation: RunOperation } | undefined
   let hasAll = async () => false
-  let sockets: { close(): Promise<void> } | undefined
   let closed: Promise<void> | undefined
-  const server = createServer(requestBounds(options.clientTimeoutMs), (request, response) => {
-    setSecurityHeaders(response)
-    // Whoever takes no compressed answer pays nothing for it.
-    if (request.headers['accept-encoding'] !== undefined) compressAnswer(request, response)
-    handle(request, response).catch(error => {
-      options.logger.error({ err: error }, 'a request failed unexpectedly')
-      if (response.headersSent) response.destroy()
-      else sendJson(response, 500, { status: 'down' })
-    })
-  })
+  const server = createServer(
+    { ...requestBounds(options.clientTimeoutMs), shouldUpgradeCallback: isForWebSocket },
+    (request, response) => {
+      setSecurityHeaders(response)
+      // Whoever takes no compressed answer pays nothing for it.
+      if (request.headers['accept-encoding'] !== undefined) compressAnswer(request, response)
+      handle(request, response).catch(error => {
+        options.logger.error({ err: error }, 'a request failed unexpectedly')
+        if (response.headersSent) response.destroy()
+        else sendJson(response, 500, { status: 'down' })
+      })
+    },
+  )
   server.maxConnections = options.maxConnections
   // Otherwise one worker would hand it to the next, and that one back, for as long as both are full.
   Object.assign(server, { dropMaxConnection: true })
@@ -122,6 +125,10 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   endSlowClients(server, () => [...underWay, ...streams], options.clientTimeoutMs)
   let newestRequestAtMs = Number.NEGATIVE_INFINITY
   const retirement = new Retirement()
+  const upgrades = new WebSocketUpgrades(server, {
+    maxMessageBytes: options.maxBodyBytes,
+    phase: () => (!graphql ? 'starting' : retirement.begun ? 'stopping' : 'open'),
+  })
   const readiness = instance?.readiness ?? new Readiness()
   let draining = false
 
@@ -152,6 +159,12 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
         response,
         options.phase() === 'starting' ? async () => ({ status: 'down', phase: 'starting' }) : report,
       )
+    if (!graphql && request.headers.accept === 'text/event-stream') {
+      // An EventSource gives up for good upon any other status, and comes again after a stream that has ended.
+      const headers = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' }
+      response.writeHead(200, headers).end(': the gateway is starting\nretry: 1000\n\n')
+      return
+    }
     if (!graphql) {
       const message = 'The gateway is starting; try again in a moment.'
       return sendJson(
@@ -210,12 +223,11 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
     async serve(graphqlServer, runOperation, ready) {
       graphql = { serve: plainPost(graphqlServer, runOperation, options), runOperation }
       hasAll = ready
-      sockets = serveWebSockets(server, {
+      serveWebSockets(upgrades.server, {
         runOperation,
         newRequestId: randomUUID,
         clientAddress,
         retirement,
-        maxMessageBytes: options.maxBodyBytes,
         clientTimeoutMs: options.clientTimeoutMs,
         logger: options.logger,
       })
@@ -244,7 +256,7 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
     close(deadlineMs) {
       closed ??= (async () => {
         // One whose client does not answer the goodbye is cut off with all the others.
-        const goodbyes = sockets?.close()
+        const goodbyes = upgrades.close()
         // Cut off rather than completed: a client that sees its stream break opens it again, on another instance.
         for (const stream of streams) stream.destroy()
         await connections.close(deadlineMs)

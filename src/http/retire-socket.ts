@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { WebSocket } from 'ws'
 import type { Retirement } from './retirement.ts'
+import { SERVICE_RESTART, STOPPING } from './web-socket-upgrades.ts'
 
-/** RFC 6455's register: Service Restart. graphql-ws and its like connect again after it, and resubscribe. */
-const SERVICE_RESTART = 1012
 /** For a query or a mutation that is under way; a run that takes longer is told of by its subscription. */
 const UNDER_WAY_MS = 10_000
 const LOOK_AGAIN_MS = 50
@@ -13,7 +12,7 @@ export function retireSocket(retirement: Retirement, socket: WebSocket, isAnswer
   const forget = retirement.add(async () => {
     for (let waitedMs = 0; isAnswering() && waitedMs < UNDER_WAY_MS; waitedMs += LOOK_AGAIN_MS)
       await sleep(LOOK_AGAIN_MS)
-    socket.close(SERVICE_RESTART, 'The instance is stopping: connect again')
+    socket.close(SERVICE_RESTART, STOPPING)
   })
   socket.once('close', forget)
 }

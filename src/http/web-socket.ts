@@ -1,7 +1,6 @@
-import type { Server } from 'node:http'
 import { type ExecutionResult, type FormattedExecutionResult, type GraphQLError, parse } from 'graphql'
-import { handleProtocols, makeServer } from 'graphql-ws'
-import { type WebSocket, WebSocketServer } from 'ws'
+import { makeServer } from 'graphql-ws'
+import type { WebSocket, WebSocketServer } from 'ws'
 import type { Logger } from '../shared/logger.ts'
 import { runInRequest } from '../shared/request-scope.ts'
 import type { ClientAddress } from './client-address.ts'
@@ -12,7 +11,6 @@ import { badRequest } from './operation/refused.ts'
 import { retireSocket } from './retire-socket.ts'
 import type { Retirement } from './retirement.ts'
 
-const GOING_AWAY = 1001
 /** graphql-ws wants one to hand to `execute`; ours looks at what the client sent, and at nothing else. */
 const UNUSED = parse('{ __typename }')
 
@@ -21,28 +19,17 @@ const UNUSED = parse('{ __typename }')
  * refused never ends the socket, and the other operations on it; one that the client completes is left off.
  */
 export function serveWebSockets(
-  server: Server,
+  sockets: WebSocketServer,
   options: {
     runOperation: RunOperation
     newRequestId: () => string
     clientAddress: ClientAddress
     retirement: Retirement
-    maxMessageBytes: number
     clientTimeoutMs: number
     logger: Logger
   },
-): { close(): Promise<void> } {
-  const { runOperation, newRequestId, clientAddress, retirement, maxMessageBytes, clientTimeoutMs, logger } =
-    options
-  const sockets = new WebSocketServer({
-    server,
-    path: '/graphql',
-    maxPayload: maxMessageBytes,
-    handleProtocols,
-    // Clients take it for an instance that is not there yet or any more, and try again.
-    verifyClient: (_info, verified) =>
-      retirement.begun ? verified(false, 503, 'This instance is stopping') : verified(true),
-  })
+): void {
+  const { runOperation, newRequestId, clientAddress, retirement, clientTimeoutMs, logger } = options
   /** Of each socket the operations that have given nothing yet. */
   const answering = new WeakMap<WebSocket, Set<symbol>>()
   const execute = (args: unknown) => (args as { rootValue: () => Results }).rootValue() as never
@@ -80,7 +67,6 @@ export function serveWebSockets(
     onError: (_connection, _id, _params, errors) =>
       withoutHttp((errors as GraphQLError[]).flatMap(refusalsIn)),
   })
-  sockets.on('error', error => logger.error({ err: error }, 'the server of WebSockets failed'))
   sockets.on('connection', (socket, request) =>
     speakGraphql(
       { socket, request },
@@ -100,12 +86,6 @@ export function serveWebSockets(
       },
     ),
   )
-  return {
-    async close() {
-      for (const socket of sockets.clients) socket.close(GOING_AWAY, 'Going away')
-      await new Promise(resolve => sockets.close(resolve))
-    },
-  }
 }
 
 type Results = AsyncIterableIterator<ExecutionResult>
