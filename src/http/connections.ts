@@ -32,7 +32,7 @@ export class Connections {
     })
     server.on('request', ({ socket }, response) => {
       count(socket, 1)
-      response.once('close', () => count(socket, -1))
+      response.on('close', () => count(socket, -1))
     })
     server.on('upgrade', ({ socket }) => count(socket, 1))
   }

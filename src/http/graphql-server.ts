@@ -20,6 +20,8 @@ export interface ServerContext {
   client: string
   /** Ends an event stream when the instance stops. */
   retirement?: Retirement
+  /** Without the headers that every answer has: whoever answers adds them. */
+  bare?: boolean
   /** Called for an answer that may never end by itself. */
   becomesStream?: () => void
 }
@@ -191,5 +193,6 @@ function isOurs({ extensions: { code } }: GraphQLError): boolean {
 
 function processSingleResult(result: unknown, fetchAPI: FetchAPI, mediaType: string): Response {
   const { status, headers, body } = answerOf(result as ExecutionResult, mediaType as MediaType)
-  return new fetchAPI.Response(body, { status, headers })
+  // Yoga adds headers to the very object that it is given.
+  return new fetchAPI.Response(body, { status, headers: { ...headers } })
 }

@@ -11,6 +11,17 @@ export interface HttpAnswer {
   readonly body: string
 }
 
+const headersOf = (mediaType: MediaType) =>
+  Object.freeze({
+    'content-type': `${mediaType}; charset=utf-8`,
+    'cache-control': 'no-store',
+    vary: 'Accept, Origin',
+  })
+const HEADERS: Readonly<Record<MediaType, Readonly<Record<string, string>>>> = {
+  'application/graphql-response+json': headersOf('application/graphql-response+json'),
+  'application/json': headersOf('application/json'),
+}
+
 /** Of results that several are given: their text, made by the first who sends it. */
 const sharedBodies = new WeakMap<ExecutionResult, { text: string | undefined }>()
 
@@ -28,13 +39,8 @@ function bodyOf(result: ExecutionResult): string {
 
 /** @see https://graphql.github.io/graphql-over-http/draft/#sec-Response */
 export function answerOf(result: ExecutionResult, mediaType: MediaType): HttpAnswer {
-  const headers: Record<string, string> = {
-    'content-type': `${mediaType}; charset=utf-8`,
-    'cache-control': 'no-store',
-    vary: 'Accept, Origin',
-  }
-  if (!result.errors) return { status: 200, headers, body: bodyOf(result) }
-  Object.assign(headers, retryAfter(result))
+  if (!result.errors) return { status: 200, headers: HEADERS[mediaType], body: bodyOf(result) }
+  const headers: Record<string, string> = { ...HEADERS[mediaType], ...retryAfter(result) }
   let status = 0
   for (const { extensions } of result.errors) {
     const http = extensions.http as HttpExtension | undefined

@@ -15,7 +15,7 @@ import type { HealthReport, Phase } from './health.ts'
 import { answerOf } from './http-answer.ts'
 import type { RunOperation } from './operation/operations.ts'
 import { badRequest } from './operation/refused.ts'
-import { plainPost, type ServeGraphql } from './plain-post.ts'
+import { isBare, plainPost, type ServeGraphql, setCommonHeaders } from './plain-post.ts'
 import { Readiness } from './readiness.ts'
 import { Retirement } from './retirement.ts'
 import { setSecurityHeaders } from './security-headers.ts'
@@ -90,13 +90,18 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   const server = createServer(
     { ...requestBounds(options.clientTimeoutMs), shouldUpgradeCallback: isForWebSocket },
     (request, response) => {
-      setSecurityHeaders(response)
+      const bare = graphql !== undefined && isBare(request)
+      if (!bare) setSecurityHeaders(response)
       // Whoever takes no compressed answer pays nothing for it.
       if (request.headers['accept-encoding'] !== undefined) compressAnswer(request, response)
-      handle(request, response).catch(error => {
+      handle(request, response, bare).catch(error => {
         options.logger.error({ err: error }, 'a request failed unexpectedly')
-        if (response.headersSent) response.destroy()
-        else sendJson(response, 500, { status: 'down' })
+        if (response.headersSent) {
+          response.destroy()
+          return
+        }
+        setSecurityHeaders(response)
+        sendJson(response, 500, { status: 'down' })
       })
     },
   )
@@ -132,7 +137,7 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   const readiness = instance?.readiness ?? new Readiness()
   let draining = false
 
-  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async function handle(request: IncomingMessage, response: ServerResponse, bare: boolean): Promise<void> {
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/'
     if (draining) response.setHeader('connection', 'close')
     switch (path) {
@@ -176,7 +181,7 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
     }
     const sent = request.headers['x-request-id']
     const requestId = typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID()
-    response.setHeader('x-request-id', requestId)
+    if (!bare) response.setHeader('x-request-id', requestId)
     const { serve, runOperation } = graphql
     const { authorization } = request.headers
     const client = clientAddress(request)
@@ -186,11 +191,12 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
       const facts = { requestId, authorization, client, readOnly: true, streams: false }
       const result = await runOperation(noAddress, facts)
       const { status, headers, body } = answerOf(result as ExecutionResult, 'application/json')
+      setCommonHeaders(response, requestId)
       response.writeHead(status, headers).end(body)
       return
     }
     underWay.add(response)
-    response.once('close', () => {
+    response.on('close', () => {
       underWay.delete(response)
       streams.delete(response)
     })
@@ -200,7 +206,7 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
         if (underWay.delete(response)) streams.add(response)
         span?.end()
       }
-      await serve(request, response, { requestId, authorization, client, retirement, becomesStream })
+      await serve(request, response, { requestId, authorization, client, retirement, bare, becomesStream })
       span?.set({ 'http.response.status_code': response.statusCode })
     }
     await runInRequest(requestId, () => (tracing ? traced(request, requestId, answer) : answer()))

@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { OperationScope } from '../shared/operation-scope.ts'
 import type { ServerContext } from './graphql-server.ts'
-import { answerOf } from './http-answer.ts'
+import { answerOf, type HttpAnswer } from './http-answer.ts'
 import { EVENT_STREAM, readAccept } from './media-type.ts'
 import type { RunOperation } from './operation/operations.ts'
+import { SECURITY_HEADERS, setSecurityHeaders } from './security-headers.ts'
 
 /** Answers a request for GraphQL, whatever it is. */
 export type ServeGraphql = (
@@ -22,23 +24,29 @@ const JSON_BODY = /^application\/json(?:\s*;\s*charset=utf-8)?$/i
  * which is given the body that has been read: so there is one answer to it.
  */
 export function plainPost(
-  inFull: ServeGraphql,
+  full: ServeGraphql,
   runOperation: RunOperation,
   { maxBodyBytes }: { maxBodyBytes: number },
 ): ServeGraphql {
   const maxBytes = Math.min(MAX_PLAIN_BYTES, maxBodyBytes)
   return async (request, response, context) => {
+    const inFull = () => {
+      if (context.bare) setCommonHeaders(response, context.requestId)
+      return full(request, response, context)
+    }
     const single = isPlain(request, maxBytes) ? readAccept(request.headers.accept).single : undefined
-    if (single === undefined || single === EVENT_STREAM) return inFull(request, response, context)
+    if (single === undefined || single === EVENT_STREAM) return inFull()
     const body = await readBody(request)
     // Its client has left in the midst of it.
     if (!body) return
     const params = parse(body)
-    if (params === undefined || mayStream(params))
-      return inFull(Object.assign(request, { body }), response, context)
-    const left = new AbortController()
-    response.once('close', () => {
-      if (!response.writableFinished) left.abort()
+    if (params === undefined || mayStream(params)) {
+      Object.assign(request, { body })
+      return inFull()
+    }
+    const scope = new OperationScope()
+    response.on('close', () => {
+      if (!response.writableFinished) scope.endWith(new DOMException('the client has left', 'AbortError'))
     })
     const result = await runOperation(params, {
       requestId: context.requestId,
@@ -46,13 +54,34 @@ export function plainPost(
       client: context.client,
       readOnly: false,
       streams: false,
-      signal: left.signal,
+      scope,
     })
     if (Symbol.asyncIterator in result)
       throw new Error('an operation that subscribes to nothing gave a stream')
     const { status, headers, body: text } = answerOf(result, single)
-    response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(text) }).end(text)
+    const length = Buffer.byteLength(text)
+    if (context.bare) response.writeHead(status, allHeaders(headers, context.requestId, length))
+    else response.writeHead(status, { ...headers, 'content-length': length })
+    response.end(text)
   }
+}
+
+/** Whether it is likely to take the short way to its end, and with an answer that nothing compresses: its headers are written at once. */
+export function isBare({ method, url, headers }: IncomingMessage): boolean {
+  return method === 'POST' && url === '/graphql' && headers['accept-encoding'] === undefined
+}
+
+/** What every answer has. */
+export function setCommonHeaders(response: ServerResponse, requestId: string): void {
+  setSecurityHeaders(response)
+  response.setHeader('x-request-id', requestId)
+}
+
+function allHeaders(headers: HttpAnswer['headers'], requestId: string, length: number): string[] {
+  const all = [...SECURITY_HEADERS, 'x-request-id', requestId]
+  for (const name in headers) all.push(name, headers[name] ?? '')
+  all.push('content-length', String(length))
+  return all
 }
 
 function isPlain({ method, url, headers }: IncomingMessage, maxBytes: number): boolean {
@@ -75,10 +104,9 @@ function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
   return new Promise(resolve => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.once('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)))
+    request.on('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)))
     // After the end it changes nothing.
-    request.once('close', () => resolve(undefined))
-    request.once('error', () => resolve(undefined))
+    request.on('close', () => resolve(undefined))
   })
 }
 

@@ -64,10 +64,11 @@ export interface VerifiedToken {
   expiresAt: Date
 }
 
-export type VerifyToken = (token: string) => Promise<VerifiedToken>
+/** At once where it is known, as of a token that comes with every request. It throws TokenError for one that must not be trusted. */
+export type VerifyToken = (token: string) => VerifiedToken | Promise<VerifiedToken>
 
-/** @returns what turns a token into a principal. It throws TokenError for a token that must not be trusted. */
-export function createVerifyToken(options: TokenOptions): VerifyToken {
+/** @returns what turns a token into a principal. */
+export function createVerifyToken(options: TokenOptions): (token: string) => Promise<VerifiedToken> {
   const checks = {
     requiredClaims: ['exp'],
     // With a secret, tokens of users who signed in here come too; of another issuer they are no better than any other.
@@ -145,13 +146,15 @@ export function rememberVerified(verify: VerifyToken, nowMs: () => number = Date
     maxSize: MAX_CHARACTERS,
     sizeCalculation: (_, token) => token.length,
   })
-  return async token => {
-    const remembered = known.get(token)
-    if (remembered && nowMs() < remembered.untilMs) return remembered.verified
+  const look = async (token: string) => {
     const verified = await verify(token)
     const untilMs = Math.min(nowMs() + REMEMBERED_MS, verified.expiresAt.getTime())
     known.set(token, { verified, untilMs })
     return verified
+  }
+  return token => {
+    const remembered = known.get(token)
+    return remembered && nowMs() < remembered.untilMs ? remembered.verified : look(token)
   }
 }
 

@@ -5,7 +5,8 @@ import { AsyncLocalStorage } from 'node:async_hooks'
  * for it alone stops when it ends; what others share goes on, and is started outside of it.
  */
 export class OperationScope {
-  readonly #stops = new Set<() => void>()
+  /** Made only where there is something to stop. */
+  #stops: Set<() => void> | undefined
   #end: { reason: unknown } | undefined
   #controller: AbortController | undefined
 
@@ -27,16 +28,19 @@ export class OperationScope {
       stop()
       return () => {}
     }
-    this.#stops.add(stop)
-    return () => void this.#stops.delete(stop)
+    this.#stops ??= new Set()
+    const stops = this.#stops
+    stops.add(stop)
+    return () => void stops.delete(stop)
   }
 
   endWith(reason: unknown): void {
     if (this.#end) return
     this.#end = { reason }
     this.#controller?.abort(reason)
-    for (const stop of this.#stops) stop()
-    this.#stops.clear()
+    const stops = this.#stops
+    this.#stops = undefined
+    for (const stop of stops ?? []) stop()
   }
 }
 
@@ -44,7 +48,16 @@ export class OperationScope {
 export function untilEnd<T>(work: Promise<T>, scope: OperationScope): Promise<T> {
   return new Promise((resolve, reject) => {
     const forget = scope.onEnd(() => reject(scope.end?.reason))
-    work.then(resolve, reject).finally(forget)
+    work.then(
+      value => {
+        forget()
+        resolve(value)
+      },
+      error => {
+        forget()
+        reject(error)
+      },
+    )
   })
 }
 

@@ -233,7 +233,7 @@ describe('the plain way', () => {
         seen.read = (request as { body?: unknown }).body
         response.end('full')
       },
-      (params, { signal }) => answer(params, signal) as never,
+      (params, { scope }) => answer(params, scope?.signal) as never,
       { maxBodyBytes: 1024 * 1024 },
     )
     const server = createServer((request, response) =>

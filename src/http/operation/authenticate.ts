@@ -8,19 +8,19 @@ import { Refused, refusal } from './refused.ts'
 const RESOLVE_USER_TIMEOUT_MS = 10_000
 
 /** Who asks, by the token alone: no database is needed. @throws Refused where there is one and it must not be trusted */
-export async function verifyAuthorization(
+export function verifyAuthorization(
   verifyToken: VerifyToken,
   authorization: string | undefined,
-): Promise<VerifiedToken | undefined> {
+): VerifiedToken | undefined | Promise<VerifiedToken> {
   if (authorization === undefined) return undefined
   const [, token] = /^Bearer +(\S+)$/i.exec(authorization) ?? []
-  try {
-    if (!token) throw new TokenError('The authorization is malformed: expected Bearer <token>.')
-    return await verifyToken(token)
-  } catch (error) {
-    if (error instanceof TokenError) throw unauthenticated(error.message)
-    throw error
-  }
+  if (!token) throw unauthenticated('The authorization is malformed: expected Bearer <token>.')
+  const verified = verifyToken(token)
+  return verified instanceof Promise ? verified.catch(explain) : verified
+}
+
+function explain(error: unknown): never {
+  throw error instanceof TokenError ? unauthenticated(error.message) : error
 }
 
 export type Caller = Pick<Context, 'principal' | 'viewer' | 'viewerUnknown' | 'tokenExpiresAt'>

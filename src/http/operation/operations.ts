@@ -33,6 +33,8 @@ export interface RequestFacts {
   readonly socket?: object | undefined
   /** Aborts when the client leaves. */
   readonly signal?: AbortSignal | undefined
+  /** Of a transport that ends it itself when the client leaves, which costs less than a signal. */
+  readonly scope?: OperationScope | undefined
   /** Of a client that resumes an event stream: the id of the last event that it has seen. */
   readonly lastEventId?: string | undefined
 }
@@ -86,8 +88,9 @@ export function createRunOperation(options: OperationOptions): RunOperation {
 
   return async (sent, facts) => {
     let admitted: Admitted | undefined
-    const scope = new OperationScope()
-    const leave = () => scope.endWith(facts.signal?.reason)
+    const { signal } = facts
+    const scope = facts.scope ?? new OperationScope()
+    const leave = () => scope.endWith(signal?.reason)
     let deadline: NodeJS.Timeout | undefined
     try {
       rateLimits.checkAddress(facts.client)
@@ -100,27 +103,29 @@ export function createRunOperation(options: OperationOptions): RunOperation {
       checkTransport(operation, facts)
       const cost = operation.cost(variables)
       checkCost(cost, limits.maxCost)
-      const verified = await verifyAuthorization(verifyToken, facts.authorization)
+      const verifying = verifyAuthorization(verifyToken, facts.authorization)
+      const verified = verifying instanceof Promise ? await verifying : verifying
       admitted = { operation, variables, verified, facts }
-      await rateLimits.admit(
+      const admitting = rateLimits.admit(
         { client: facts.client, principal: verified?.principal },
         { cost, generations: operation.generations },
       )
+      if (admitting) await admitting
       found.keep?.()
       if (operation.type === 'subscription') return await follow(admitted, scope)
-      if (facts.signal?.aborted) leave()
-      facts.signal?.addEventListener('abort', leave)
+      if (signal?.aborted) leave()
+      signal?.addEventListener('abort', leave)
       // A generation has bounds of its own, and whoever wants to wait for it to its end may; so have waits for what another does.
       if (!operation.ownDeadline) deadline = setTimeout(() => scope.endWith(tooLate(timeoutMs)), timeoutMs)
       return await perform(admitted, scope)
     } catch (error) {
       if (!admitted && error instanceof Refused) rateLimits.chargeRefusal(facts.client)
       // Before it is known what it asks for; a client's own name for it would be a label without bound.
-      if (!scope.end) metrics.graphqlRequests.inc({ operation: 'unknown', outcome: 'refused' })
-      return refused(error, facts)
+      metrics.graphqlRequests.inc({ operation: 'unknown', outcome: 'refused' })
+      return refused(error, facts, () => signal ?? scope.signal)
     } finally {
       clearTimeout(deadline)
-      facts.signal?.removeEventListener('abort', leave)
+      signal?.removeEventListener('abort', leave)
     }
   }
 
@@ -136,8 +141,10 @@ export function createRunOperation(options: OperationOptions): RunOperation {
       observe(result.errors ? 'error' : 'success')
       return masked(result, admitted, () => scope.signal)
     } catch (error) {
-      if (scope.end) observe(error instanceof Refused ? 'timeout' : 'left')
-      throw error
+      // Who asks could not be told.
+      if (!scope.end) throw error
+      observe(error instanceof Refused ? 'timeout' : 'left')
+      return refused(error, admitted.facts, () => scope.signal)
     }
   }
 
@@ -246,8 +253,8 @@ export function createRunOperation(options: OperationOptions): RunOperation {
     }
   }
 
-  function refused(error: unknown, { requestId, signal }: RequestFacts): ExecutionResult {
-    const errors = error instanceof Refused ? error.errors : [maskError(error, requestId, logger, signal)]
+  function refused(error: unknown, { requestId }: RequestFacts, signal: () => AbortSignal): ExecutionResult {
+    const errors = error instanceof Refused ? error.errors : [maskError(error, requestId, logger, signal())]
     metrics.graphqlRefused.inc({ code: String(errors[0]?.extensions.code) })
     if (error instanceof RateLimited) metrics.rateLimited.inc({ scope: error.scope })
     return { errors }

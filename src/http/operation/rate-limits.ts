@@ -66,23 +66,31 @@ export class RateLimits {
     void this.#allowances.get('address')?.spendUpTo(client, REFUSED_POINTS)
   }
 
-  /** @throws RateLimited where the address or the principal has spent what it may */
-  async admit(
+  /** Waits for nobody where enough points are here. @throws RateLimited where the address or the principal has spent what it may */
+  admit(
     { client, principal }: { client: string; principal: Principal | undefined },
     { cost, generations }: { cost: number; generations: number },
-  ): Promise<void> {
+  ): void | Promise<void> {
     const points = Math.max(1, Math.ceil(cost))
-    await this.#spend('address', client, points)
-    if (!principal) return
-    const who = principalKey(principal)
-    await this.#spend('principal', who, points)
-    if (generations > 0) await this.#spend('generations', who, generations)
+    const spending = this.#spend('address', client, points)
+    if (!principal) return spending
+    const ofPrincipal = () => this.#admitPrincipal(principalKey(principal), points, generations)
+    return spending ? spending.then(ofPrincipal) : ofPrincipal()
   }
 
-  async #spend(scope: Scope, key: string, points: number): Promise<void> {
+  #admitPrincipal(who: string, points: number, generations: number): void | Promise<void> {
+    const spending = this.#spend('principal', who, points)
+    if (generations === 0) return spending
+    const ofGenerations = () => this.#spend('generations', who, generations)
+    return spending ? spending.then(ofGenerations) : ofGenerations()
+  }
+
+  #spend(scope: Scope, key: string, points: number): void | Promise<void> {
     const spent = this.#allowances.get(scope)?.spend(key, points) ?? 0
-    const retryAfterMs = typeof spent === 'number' ? spent : await spent
-    if (retryAfterMs > 0) throw tooMuch(scope, retryAfterMs)
+    const check = (retryAfterMs: number) => {
+      if (retryAfterMs > 0) throw tooMuch(scope, retryAfterMs)
+    }
+    return typeof spent === 'number' ? check(spent) : spent.then(check)
   }
 }
 
