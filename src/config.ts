@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
+import { LONGEST_TIMER_MS } from './shared/clock.ts'
 import { isKey } from './shared/sealing-keys.ts'
 import { readTrustedProxies, TRUSTED_PROXIES_EXPECTED } from './shared/trusted-proxies.ts'
 
@@ -131,8 +132,6 @@ const urlOf = (protocols: readonly string[]) =>
       `expected an address that starts with ${protocols.map(protocol => `${protocol}//`).join(' or ')}`,
     )
 
-/** setTimeout takes 32 bits; a longer time would fire at once. */
-const LONGEST_TIMER_MS = 2_147_483_647
 const milliseconds = (defaultMs: number, min = 1) =>
   wholeNumber({ min, max: LONGEST_TIMER_MS, default: defaultMs })
 

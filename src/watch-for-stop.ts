@@ -1,11 +1,10 @@
+import { LONGEST_TIMER_MS } from './shared/clock.ts'
 import type { Logger } from './shared/logger.ts'
 
 /** A terminal sends Ctrl-C to npm and to the gateway alike, and npm hands it on to the gateway. */
 export const SAME_KEYSTROKE_MS = 500
 /** What a drain may take beyond its time: to close connections, and to stop the embedded database. */
 export const CLOSING_MS = 10_000
-/** A longer one would fire at once. */
-const LONGEST_TIMER_MS = 2_147_483_647
 /** SIGHUP: the terminal was closed. */
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 

@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { CHANGE_CHANNEL } from '../database/changes.ts'
 import type { DatabaseClient } from '../database/client.ts'
 import { HAND_OVER_CHANNEL, RUN_CHANNEL } from '../database/leases.ts'
 import type { RunTransaction } from '../database/transaction.ts'
 import { createRedisRunEvents } from '../redis/run-events.ts'
+import { inTime } from '../shared/abort.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { Metrics } from '../shared/metrics.ts'
@@ -55,12 +55,6 @@ export interface Coordination {
   /** Lets the runs of this instance finish, for `finishMs` at most, then leaves them to others, which takes `leaveMs` at most. */
   drain(finishMs: number, leaveMs: number): Promise<void>
   close(): Promise<void>
-}
-
-async function within(timeoutMs: number, ended: Promise<void>): Promise<void> {
-  const timer = new AbortController()
-  await Promise.race([ended, sleep(timeoutMs, undefined, { signal: timer.signal }).catch(() => {})])
-  timer.abort()
 }
 
 /** Puts the parts of run-once together, across instances or for this process alone. */
@@ -148,12 +142,12 @@ export async function createCoordination(options: CoordinationOptions): Promise<
     leaveAbandoned: () => abandonedRuns.stop(),
     async drain(finishMs, leaveMs) {
       abandonedRuns.stop()
-      await within(finishMs, runOnce.drained())
+      await inTime(runOnce.drained(), finishMs, () => {})
       const { flights } = runOnce.figures
       if (flights > 0) logger.warn({ flights }, 'what takes longer than the drain is left to other instances')
       pilot.handOverAll()
       // What still does not end waits for a database that does not answer.
-      await within(leaveMs, runOnce.drained())
+      await inTime(runOnce.drained(), leaveMs, () => {})
     },
     async close() {
       abandonedRuns.stop()

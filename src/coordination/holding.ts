@@ -1,6 +1,6 @@
 import { isDatabaseAway } from '../database/postgres-errors.ts'
 import type { HeldBounds, HeldEntry, HeldStream } from '../redis/held-stream.ts'
-import { delay } from '../shared/abort.ts'
+import { inTime } from '../shared/abort.ts'
 import { backoffMs } from '../shared/backoff.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Logger } from '../shared/logger.ts'
@@ -93,9 +93,7 @@ export class Holding {
   /** Saves what is held of the key, if that can be done soon. @returns whether nothing of it is held any more. */
   async settle(key: string): Promise<boolean> {
     if (this.#failures > 0 && !this.#draining) return false
-    const deadline = new AbortController()
-    await Promise.race([this.drain(), delay(SETTLE_MS, deadline.signal).catch(() => {})])
-    deadline.abort()
+    await inTime(this.drain(), SETTLE_MS, () => {})
     return !(await this.holds(key))
   }
 

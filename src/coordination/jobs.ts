@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fromPrisma, PgBoss } from 'pg-boss'
 import type { DatabaseClient } from '../database/client.ts'
 import { handBackJob, JOBS_SCHEMA, type TakenJob } from '../database/jobs.ts'
 import { isDatabaseAway } from '../database/postgres-errors.ts'
 import { schemaExists } from '../database/schemas.ts'
 import type { Transaction } from '../database/transaction.ts'
+import { inTime } from '../shared/abort.ts'
 import type { JsonValue } from '../shared/json.ts'
 import type { Logger } from '../shared/logger.ts'
 
@@ -122,14 +122,14 @@ export async function createJobs(options: {
    */
   async function stop(timeoutMs: number): Promise<void> {
     const libraryStopped = boss.stop({ close: false, graceful: true, timeout: timeoutMs + HAND_BACK_MS })
-    await within(timeoutMs, libraryStopped)
+    await inTime(libraryStopped, timeoutMs, () => {})
     const leave = async (job: JobAtWork) => {
       // First of all: a handler that is aborted fails, and with it the job.
       await handBackJob(client, job).finally(job.leave)
     }
-    await within(HAND_BACK_MS, Promise.allSettled([...atWork].map(leave)))
+    await inTime(Promise.allSettled([...atWork].map(leave)), HAND_BACK_MS, () => {})
     for (const job of atWork) job.leave()
-    await within(HAND_BACK_MS, libraryStopped)
+    await inTime(libraryStopped, HAND_BACK_MS, () => {})
   }
 
   return {
@@ -202,12 +202,6 @@ export async function createJobs(options: {
 interface JobAtWork extends TakenJob {
   /** Ends its handling here, which settles nothing any more. */
   leave(): void
-}
-
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  const timer = new AbortController()
-  const over = sleep(ms, undefined, { signal: timer.signal }).catch(() => {})
-  await Promise.race([work, over]).finally(() => timer.abort())
 }
 
 type ExecuteSql = (text: string, values?: unknown[]) => Promise<{ rows: unknown[] }>

@@ -1,4 +1,5 @@
 import type { Clock } from '../shared/clock.ts'
+import { LONGEST_TIMER_MS } from '../shared/clock.ts'
 import { LockQueueFullError, LockTimeoutError } from './lock-errors.ts'
 import { AbortWatch, type WaitEnd, WaitQueue } from './wait-queue.ts'
 
@@ -43,8 +44,6 @@ interface HeldKey {
   writing: boolean
   readonly queue: WaitQueue<Mode>
 }
-
-const MAX_TIMER_MS = 2_147_483_647
 
 /**
  * For each key either one writer or up to `maxReaders` readers, within this process. First come, first served: who does
@@ -136,8 +135,8 @@ export class KeyedReadWriteLock {
 
   async #acquire(mode: Mode, key: string, options: AcquireOptions): Promise<LockGrant> {
     const { timeoutMs, signal, operation } = options
-    if (!(timeoutMs >= 0 && timeoutMs <= MAX_TIMER_MS)) {
-      throw new RangeError(`timeoutMs must be from 0 to ${MAX_TIMER_MS}, not ${timeoutMs}`)
+    if (!(timeoutMs >= 0 && timeoutMs <= LONGEST_TIMER_MS)) {
+      throw new RangeError(`timeoutMs must be from 0 to ${LONGEST_TIMER_MS}, not ${timeoutMs}`)
     }
     const held = this.#heldByKey.get(key) ?? this.#openKey(key)
     const end = await this.#enter(held, mode, timeoutMs, signal)

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { inTime } from '../shared/abort.ts'
 import { makeFolder } from '../shared/make-folder.ts'
 import { type Account, chooseAccount } from './embedded-postgres-account.ts'
 import { locateBinaries } from './embedded-postgres-binaries.ts'
@@ -228,7 +228,7 @@ async function leaveInOrder(use: Use): Promise<void> {
 async function leave({ options, account, pgCtl, hold }: Use): Promise<void> {
   const { dir, log } = options
   try {
-    const alone = await Promise.race([hold.release(), delay(answerMs, null, { ref: false })])
+    const alone = await inTime(hold.release(), answerMs, () => null)
     if (alone === false) return log('leaving the embedded PostgreSQL running: another gateway uses it')
     const pidFile = await readPidFile(dir)
     if (pidFile === null || pidFile === 'empty' || (await identifyProcess(pidFile.pid, dir)) === 'none')

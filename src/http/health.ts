@@ -5,6 +5,7 @@ import type { DatabaseClient, Queryable } from '../database/client.ts'
 import { countOverdueInterviews } from '../database/interviews.ts'
 import { ping } from '../database/ping.ts'
 import { readSyncFigures } from '../database/sync-figures.ts'
+import { inTime } from '../shared/abort.ts'
 import type { Metrics } from '../shared/metrics.ts'
 
 export type Phase = 'starting' | 'ready' | 'draining'
@@ -19,15 +20,11 @@ export interface HealthReport {
 const PROBE_TIMEOUT_MS = 2000
 
 export async function databaseAnswers(db: Queryable): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<false>(resolve => {
-    timer = setTimeout(resolve, PROBE_TIMEOUT_MS, false)
-  })
   const answer = ping(db).then(
     () => true,
     () => false,
   )
-  return Promise.race([answer, timeout]).finally(() => clearTimeout(timer))
+  return inTime(answer, PROBE_TIMEOUT_MS, () => false)
 }
 
 /** Every request for an analysis waits for this read; it takes milliseconds. */

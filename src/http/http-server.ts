@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { type AddressInfo, Server as NetServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExecutionResult } from 'graphql'
+import { inTime } from '../shared/abort.ts'
 import type { Logger } from '../shared/logger.ts'
 import { runInRequest } from '../shared/request-scope.ts'
 import type { Span, Tracing } from '../shared/tracing.ts'
@@ -302,13 +303,9 @@ const QUIET_MS = 1000
 const REPORT_TIMEOUT_MS = 4000
 
 async function sendReport(response: ServerResponse, read: () => Promise<HealthReport>): Promise<void> {
-  const timer = new AbortController()
-  const late = sleep(REPORT_TIMEOUT_MS, undefined, { signal: timer.signal }).then(
-    (): HealthReport => ({ status: 'down', problems: ['the database does not answer in time'] }),
-  )
+  const late = (): HealthReport => ({ status: 'down', problems: ['the database does not answer in time'] })
   const failed = (): HealthReport => ({ status: 'down', problems: ['the database could not be asked'] })
-  const report = await Promise.race([read().catch(failed), late])
-  timer.abort()
+  const report = await inTime(read().catch(failed), REPORT_TIMEOUT_MS, late)
   sendJson(response, report.status === 'down' ? 503 : 200, report)
 }
 

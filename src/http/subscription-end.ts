@@ -1,7 +1,5 @@
 import type { ExecutionResult } from 'graphql'
-
-/** setTimeout takes 32 bits; a longer time would fire at once. */
-const LONGEST_TIMER_MS = 2_147_483_647
+import { LONGEST_TIMER_MS } from '../shared/clock.ts'
 
 /** The results of a subscription, up to and with the first one that must be the last. */
 export function endAfter(

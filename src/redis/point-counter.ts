@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import { RateLimiterMemory, RateLimiterRedis, type RateLimiterRes } from 'rate-limiter-flexible'
+import { inTime } from '../shared/abort.ts'
 import type { Clock } from '../shared/clock.ts'
 
 /** What has been counted for a key in its window, these points included, and when the window ends. */
@@ -48,7 +49,9 @@ export function createPointCounter(options: {
     async add(key, points) {
       if (addTogether && clock.nowMs() >= askAgainAtMs) {
         try {
-          return await inTime(addTogether(key, points))
+          return await inTime(addTogether(key, points), ANSWER_MS, () => {
+            throw new Error('the count was not told in time')
+          })
         } catch {
           askAgainAtMs = clock.nowMs() + LEFT_ALONE_MS
         }
@@ -60,13 +63,4 @@ export function createPointCounter(options: {
 
 function toCount({ consumedPoints, msBeforeNext }: RateLimiterRes): Count {
   return { counted: consumedPoints, endsInMs: msBeforeNext }
-}
-
-function inTime<T>(answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    // An answer that lies there unread, because this process was busy, is read before.
-    timer = setTimeout(() => setImmediate(reject, new Error('the count was not told in time')), ANSWER_MS)
-  })
-  return Promise.race([answer, late]).finally(() => clearTimeout(timer))
 }

@@ -1,3 +1,5 @@
+import { inTime } from '../shared/abort.ts'
+
 /** Long enough that a Redis that hangs costs little, short enough that one that is back is soon used. */
 const REST_MS = 2000
 
@@ -17,17 +19,13 @@ export class Resting {
   async ask<T>(question: () => Promise<T>): Promise<T> {
     if (performance.now() < this.#untilMs)
       throw new Error('Redis did not answer and is left alone for a moment')
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error('Redis did not answer in time')), this.#answerWithinMs)
-    })
     try {
-      return await Promise.race([question(), late])
+      return await inTime(question(), this.#answerWithinMs, () => {
+        throw new Error('Redis did not answer in time')
+      })
     } catch (error) {
       this.#untilMs = performance.now() + REST_MS
       throw error
-    } finally {
-      clearTimeout(timer)
     }
   }
 }

@@ -12,6 +12,35 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
   })
 }
 
+/**
+ * Settles as the promise does, or with what `late` gives or throws where that takes longer than `timeoutMs`. The promise itself goes on,
+ * and nobody is told what becomes of it then.
+ */
+export function inTime<T, Late = never>(
+  promise: Promise<T>,
+  timeoutMs: number,
+  late: () => Late,
+): Promise<T | Late> {
+  return new Promise((resolve, reject) => {
+    let over: NodeJS.Immediate | undefined
+    const settle = () => {
+      try {
+        resolve(late())
+      } catch (error) {
+        reject(error)
+      }
+    }
+    const timer = setTimeout(() => {
+      // An answer that lies there unread, because this process was busy, is read before.
+      over = setImmediate(settle)
+    }, timeoutMs)
+    promise.then(resolve, reject).finally(() => {
+      clearTimeout(timer)
+      clearImmediate(over)
+    })
+  })
+}
+
 /** Waits, or rejects with the signal's reason. */
 export function delay(delayMs: number, signal?: AbortSignal): Promise<void> {
   let timer: NodeJS.Timeout | undefined

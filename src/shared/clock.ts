@@ -1,5 +1,8 @@
 import { runOutsideRequest } from './request-scope.ts'
 
+/** setTimeout takes 32 bits; a longer time would fire at once. */
+export const LONGEST_TIMER_MS = 2_147_483_647
+
 /** Time of this process, as an argument so that tests can own it. Instants that are stored come from the database's clock. */
 export interface Clock {
   /** Monotonic milliseconds; only differences mean something. */

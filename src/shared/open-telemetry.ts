@@ -9,6 +9,7 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace'
+import { inTime } from './abort.ts'
 import type { SpanAttributes, Tracing } from './tracing.ts'
 
 export interface OpenTelemetryOptions {
@@ -97,8 +98,11 @@ export function startOpenTelemetry(options: OpenTelemetryOptions): Tracing {
       return work => contexts.run(context, work)
     },
     async close() {
-      const timeout = new Promise(resolve => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref())
-      await Promise.race([provider.shutdown().catch(() => {}), timeout])
+      await inTime(
+        provider.shutdown().catch(() => {}),
+        CLOSE_TIMEOUT_MS,
+        () => {},
+      )
     },
   }
 }

@@ -4,6 +4,7 @@ import { Registry } from 'prom-client'
 import type { HealthReport, Phase } from '../http/health.ts'
 import { Readiness } from '../http/readiness.ts'
 import { createPointCounter, type PointCounter } from '../redis/point-counter.ts'
+import { inTime } from '../shared/abort.ts'
 import { backoffMs } from '../shared/backoff.ts'
 import { systemClock } from '../shared/clock.ts'
 import type { Logger } from '../shared/logger.ts'
@@ -273,9 +274,9 @@ export class Workers {
 
 /** Undefined where the worker does not answer in time, or is gone. */
 async function answerOf<T>(answer: Promise<T>): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<undefined>(resolve => {
-    timer = setTimeout(resolve, GATHER_MS, undefined)
-  })
-  return Promise.race([answer.catch(() => undefined), late]).finally(() => clearTimeout(timer))
+  return inTime(
+    answer.catch(() => undefined),
+    GATHER_MS,
+    () => undefined,
+  )
 }

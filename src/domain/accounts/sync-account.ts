@@ -21,7 +21,7 @@ import {
   AccountProviderError,
   type FetchedAccount,
 } from '../../providers/account-provider.ts'
-import { delay } from '../../shared/abort.ts'
+import { delay, inTime } from '../../shared/abort.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import type { SealingKeys } from '../../shared/sealing-keys.ts'
@@ -117,7 +117,7 @@ export class SyncAccount {
   /** Gives up what is being fetched, for others to begin anew, and waits for tokens that are being refreshed. */
   async close(): Promise<void> {
     this.#stopping.abort()
-    await Promise.race([Promise.allSettled(this.#running), delay(LONGEST_STOP_MS)])
+    await inTime(Promise.allSettled(this.#running), LONGEST_STOP_MS, () => {})
   }
 
   /** What need not be asked of the provider, and must not. */

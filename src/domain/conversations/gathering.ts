@@ -1,4 +1,5 @@
 import { isTurnedAway } from '../../coordination/turned-away.ts'
+import { inTime } from '../../shared/abort.ts'
 
 /** Reads that each have so long, and are left out of what is made from them when they take longer or are not let in. */
 export class Gathering {
@@ -11,21 +12,13 @@ export class Gathering {
 
   /** @returns `instead` where the read takes too long, or too many read already. @throws what else it throws in time. */
   async read<Value>(name: string, read: Promise<Value>, instead: Value): Promise<Value> {
-    let timer: NodeJS.Timeout | undefined
     const leaveOut = () => {
       this.leftOut.push(name)
       return instead
     }
-    const late = new Promise<Value>(resolve => {
-      timer = setTimeout(() => resolve(leaveOut()), this.#timeoutMs)
+    return inTime(read, this.#timeoutMs, leaveOut).catch(error => {
+      if (isTurnedAway(error)) return leaveOut()
+      throw error
     })
-    // Left behind, it may still fail.
-    read.catch(() => {})
-    return Promise.race([read, late])
-      .catch(error => {
-        if (isTurnedAway(error)) return leaveOut()
-        throw error
-      })
-      .finally(() => clearTimeout(timer))
   }
 }

@@ -3,7 +3,7 @@ import type { Holding } from '../../coordination/holding.ts'
 import type { Queryable } from '../../database/client.ts'
 import { DatabaseAwayError, mayPass } from '../../database/postgres-errors.ts'
 import { ensureUser, findUserBySubject } from '../../database/users.ts'
-import { delay } from '../../shared/abort.ts'
+import { delay, inTime } from '../../shared/abort.ts'
 import { backoffMs } from '../../shared/backoff.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Appended, AppendSaves } from './append-saves.ts'
@@ -84,7 +84,9 @@ export class SessionWriter {
     const saves = items.map(item => item.save)
     for (let attempt = 1; ; attempt++) {
       try {
-        const appended = await withinTime(this.#append(saves))
+        const appended = await inTime(this.#append(saves), TRY_TIMEOUT_MS, () => {
+          throw new DatabaseAwayError('the database did not answer')
+        })
         return appended.map(one => ({ type: 'saved', appended: one }))
       } catch (error) {
         // The fault is the server's and not the data's: what failed so can be stored when it is mended.
@@ -131,12 +133,4 @@ export class SessionWriter {
 
 async function userIdOf(db: Queryable, { issuer, subject, email }: Author): Promise<string> {
   return ((await findUserBySubject(db, issuer, subject)) ?? (await ensureUser(db, issuer, subject, email))).id
-}
-
-function withinTime<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new DatabaseAwayError('the database did not answer')), TRY_TIMEOUT_MS)
-  })
-  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }

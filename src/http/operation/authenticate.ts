@@ -1,10 +1,13 @@
 import { DatabaseAwayError, isDatabaseAway } from '../../database/postgres-errors.ts'
 import type { Context, Services } from '../../schema/context.ts'
+import { inTime } from '../../shared/abort.ts'
 import { TokenError, type VerifiedToken, type VerifyToken } from '../token.ts'
 import type { KnownOperation } from './documents.ts'
 import { Refused, refusal } from './refused.ts'
 
-/** Many times what the look-up of a user takes behind a full pool; less than a client waits. */
+/**
+ * A server that hangs is as good as none: whoever can do without it must not wait for it. This is many times what the look-up of a user takes behind a full pool; less than a client waits.
+ */
 const RESOLVE_USER_TIMEOUT_MS = 10_000
 
 /** Who asks, by the token alone: no database is needed. @throws Refused where there is one and it must not be trusted */
@@ -38,7 +41,9 @@ export async function identify(
   const { principal, expiresAt: tokenExpiresAt } = verified
   if (ofSchemaAlone && principal.sessionId === undefined) return { principal, viewer: null, tokenExpiresAt }
   try {
-    const viewer = await inTime(services.resolveUser(principal))
+    const viewer = await inTime(services.resolveUser(principal), RESOLVE_USER_TIMEOUT_MS, () => {
+      throw new DatabaseAwayError('the database did not answer')
+    })
     if (!viewer) throw unauthenticated('The session of this token has ended: log in.')
     return { principal, viewer, tokenExpiresAt }
   } catch (error) {
@@ -49,16 +54,4 @@ export async function identify(
 
 function unauthenticated(message: string): Refused {
   return new Refused([refusal('UNAUTHENTICATED', message, { status: 401 })])
-}
-
-/** A server that hangs is as good as none: whoever can do without it must not wait for it. */
-function inTime<T>(answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new DatabaseAwayError('the database did not answer')),
-      RESOLVE_USER_TIMEOUT_MS,
-    )
-  })
-  return Promise.race([answer, late]).finally(() => clearTimeout(timer))
 }

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { storeAutomaticDocument, useAutomaticDocument } from '../../database/automatic-documents.ts'
 import type { Queryable } from '../../database/client.ts'
+import { inTime } from '../../shared/abort.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { OperationParams } from './operation-params.ts'
 import { badRequest, Refused, refusal } from './refused.ts'
@@ -79,7 +80,9 @@ export class PersistedOperations {
   }
 
   async #lookUp(hash: string): Promise<FoundDocument> {
-    const text = await inTime(useAutomaticDocument(this.#db, hash)).catch(error => {
+    const text = await inTime(useAutomaticDocument(this.#db, hash), LOOK_UP_MS, () => {
+      throw new Error('the database did not answer')
+    }).catch(error => {
       // Its client sends it whole, as for one that was never there.
       this.#logger.debug({ err: error }, 'an automatic document could not be looked up')
       return undefined
@@ -116,12 +119,4 @@ function notFound(): Refused {
   return new Refused([
     refusal('PERSISTED_QUERY_NOT_FOUND', 'PersistedQueryNotFound', { status: 404, spec: true }),
   ])
-}
-
-function inTime<T>(answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('the database did not answer')), LOOK_UP_MS)
-  })
-  return Promise.race([answer, late]).finally(() => clearTimeout(timer))
 }

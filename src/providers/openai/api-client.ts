@@ -1,4 +1,5 @@
 import OpenAI, { APIConnectionError, APIError } from 'openai'
+import { LONGEST_TIMER_MS } from '../../shared/clock.ts'
 import {
   type FailureDetails,
   failureOfConnection,
@@ -10,8 +11,6 @@ import {
 import { readStart, receiveBody } from './receive-body.ts'
 import { retryAfterMs } from './retry-after.ts'
 
-/** The library's own timer, out of the way: calls are bounded by their signal. The longest that a timer takes. */
-const NO_TIMEOUT_MS = 2_147_483_647
 /** What is read of an error's body; only its code is looked at. */
 const ERROR_BODY_BYTES = 65_536
 const ERROR_BODY_MS = 2000
@@ -35,7 +34,8 @@ export function createApiClient(options: {
     project: null,
     webhookSecret: null,
     maxRetries: 0,
-    timeout: NO_TIMEOUT_MS,
+    // The library's own timer, out of the way: calls are bounded by their signal.
+    timeout: LONGEST_TIMER_MS,
     // Its log would hold the prompts.
     logLevel: 'off',
     fetch: (url, init) => fetchAnswer(url, init, options.errorBodyMs ?? ERROR_BODY_MS),
