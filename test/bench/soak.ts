@@ -71,7 +71,7 @@ try {
     const [early, late] = [quarter(0.25), quarter(0.75)]
     const text = [
       `Measured on ${new Date().toISOString().slice(0, 10)}: ${sent.answered.toLocaleString('en')} requests in ${minutes} minutes, ${sent.failed} failed, p99 ${sent.p99Ms.toFixed(1)} ms;`,
-      `as many as ${HOURS} hours bring at ${(sent.answered / (HOURS * 3600)).toFixed(0)} a second. Memory: ${early.toFixed(0)} MB in the second quarter of the time, ${late.toFixed(0)} MB in the last,`,
+      `as many as ${HOURS} hours bring at ${(sent.answered / (HOURS * 3600)).toFixed(1)} a second. Memory: ${early.toFixed(0)} MB in the second quarter of the time, ${late.toFixed(0)} MB in the last,`,
       `${(late / early).toFixed(2)} times: ${late / early <= FLAT ? 'flat' : '**not flat**'} (goal: at most ${FLAT} times).`,
       '',
       '![Memory of the gateway over the time](soak.svg)',

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { get } from 'node:http'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, inject, onTestFinished, test, vi } from 'vitest'
@@ -11,7 +11,7 @@ import { Gate } from '../support/gate.ts'
 import { post, requestAnalysis } from '../support/graphql-client.ts'
 import { deliverPrompt, moveInterview, newInterview } from '../support/interview-client.ts'
 import { type Follower, followByEventsLibrary } from '../support/interview-followers.ts'
-import { type MainProcess, startMain } from '../support/main-process.ts'
+import { type MainProcess, makeTemporaryFolder, startMain } from '../support/main-process.ts'
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
 import { TEST_KEY, TEST_SECRET, tokenOf } from '../support/test-gateway.ts'
 import { until } from '../support/until.ts'
@@ -57,8 +57,11 @@ async function startTwo(settings: Record<string, string> = {}): Promise<MainProc
 }
 
 /** Over a connection of its own, which the primary hands to the worker whose turn it is. */
-async function ask(url: string): Promise<{ status: number; text: string }> {
-  const request = get(url, { agent: false })
+async function ask(
+  url: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; text: string }> {
+  const request = get(url, { agent: false, headers })
   const [response] = await once(request, 'response')
   let text = ''
   for await (const chunk of response.setEncoding('utf8')) text += chunk
@@ -266,6 +269,46 @@ test('a worker that ends is replaced: its subscribers come back and miss nothing
   held.open()
   expect((await asked).source).toBe('FRESH')
   await until(() => left.every(gone), { what: 'them to end' })
+})
+
+test("the embedded database is the primary's, and what is made up at the first start is one for all", async () => {
+  const gateway = await startMain({
+    WORKERS: '2',
+    MAX_CONNECTIONS: '5',
+    DATA_DIR: await makeTemporaryFolder(),
+  })
+  await gateway.ready()
+  const token = /development token: ([\w.-]+)/.exec(gateway.output)?.[1] ?? ''
+  for (let turn = 0; turn < 4; turn++) {
+    const { status, text } = await ask(`${gateway.url}/graphql?query={viewer{email}}`, {
+      authorization: `Bearer ${token}`,
+    })
+    expect({ status, text }).toEqual({
+      status: 200,
+      text: '{"data":{"viewer":{"email":"demo@tributary.example"}}}',
+    })
+  }
+  // Each takes as many connections as it may, and hands none on that it may not: it would come back for ever.
+  const sockets = Array.from({ length: 20 }, () => connect(Number(new URL(gateway.url).port), '127.0.0.1'))
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  for (const socket of sockets) socket.on('error', () => {}).resume()
+  await until(() => sockets.filter(({ closed }) => closed).length >= 10, {
+    what: 'those beyond to be closed',
+  })
+  expect(sockets.filter(({ closed }) => !closed).length).toBeGreaterThan(5)
+  for (const socket of sockets) socket.destroy()
+
+  gateway.kill('SIGTERM')
+  await gateway.gone
+  expect(gateway.end).toEqual({ code: 0, signal: null })
+  const said = lines(gateway).map(({ msg }) => msg)
+  expect(said.filter(msg => msg.startsWith('starting the embedded PostgreSQL'))).toHaveLength(1)
+  expect(said.filter(msg => msg.startsWith('migrating'))).toHaveLength(
+    new Set(said.filter(msg => msg.startsWith('migrating'))).size,
+  )
+  expect(said.filter(msg => msg === 'stopping the embedded PostgreSQL')).toHaveLength(1)
 })
 
 test('who asks again does not wait for the drain, and no worker is left', async () => {
