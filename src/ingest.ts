@@ -1,5 +1,6 @@
+import { stat } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { readConfig } from './config.ts'
+import { type Config, readConfig } from './config.ts'
 import { createLocks } from './coordination/locks.ts'
 import { checkDocumentFile, readDocumentFile } from './domain/collections/document-file.ts'
 import { CollectionName } from './domain/collections/document-form.ts'
@@ -40,6 +41,14 @@ async function main(): Promise<number> {
     return 2
   }
   const { file, collection, replace } = command
+  // What does not fit is told before a large file is read.
+  const config = readConfig()
+  databaseUrl = config.databaseUrl
+  if (!(await stat(file).catch(() => undefined))?.isFile()) {
+    console.error(`There is no file ${file}.`)
+    return 2
+  }
+  console.error(`Looking at each line of ${file} …`)
   const check = await checkDocumentFile(file).catch((error: NodeJS.ErrnoException) => error)
   if (check instanceof Error) {
     console.error(`${file} cannot be read: ${check.message}`)
@@ -56,7 +65,7 @@ async function main(): Promise<number> {
     console.error(`${file} has no documents; with --replace "${collection}" would have none either.`)
     return 1
   }
-  return ingest(command, check.documents)
+  return ingest(config, command, check.documents)
 }
 
 function readCommand(): Command | string {
@@ -67,6 +76,7 @@ function readCommand(): Command | string {
     })
     const [file, ...rest] = positionals
     if (file === undefined || rest.length > 0) return 'Give one file.'
+    if (values.collection === undefined) return 'Give the --collection that the documents belong to.'
     const collection = CollectionName.safeParse(values.collection)
     if (!collection.success) return `--collection: ${collection.error.issues[0]?.message}`
     return { file, collection: collection.data, replace: values.replace }
@@ -75,10 +85,8 @@ function readCommand(): Command | string {
   }
 }
 
-async function ingest(command: Command, total: number): Promise<number> {
+async function ingest(config: Config, command: Command, total: number): Promise<number> {
   const { collection } = command
-  const config = readConfig()
-  databaseUrl = config.databaseUrl
   const logger = createLogger({ level: 'warn', format: config.logFormat })
   const metrics = createMetrics()
   const stop = watchForStop({ logger, giveUpAfterMs: COMMAND_STOP_MS })

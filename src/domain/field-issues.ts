@@ -17,7 +17,7 @@ export function fieldIssues(error: z.ZodError, under: readonly string[] = []): F
 }
 
 function textOf({ min, max }: { min: number; max: number }) {
-  return z.string().refine(text => {
+  return z.string('expected text').refine(text => {
     const count = countCharacters(text, max)
     return count >= min && count <= max
   }, `expected ${min} to ${max} characters`)

@@ -44,16 +44,20 @@ test('an instance that is killed in the middle of an ingestion leaves nothing of
 
 /** `npm run ingest`, against a database that gateways use meanwhile. */
 async function runCommand(databaseUrl: string, lines: readonly string[], ...options: string[]) {
+  return (await startCommand(databaseUrl, lines, ...options)).ended
+}
+
+async function startCommand(databaseUrl: string, lines: readonly string[], ...options: string[]) {
   const folder = await mkdtemp(join(tmpdir(), 'tributary-ingest-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
   const file = join(folder, 'documents.jsonl')
   await writeFile(file, lines.join('\n'))
   const env = { ...process.env, DATABASE_URL: databaseUrl, JWT_SECRET: TEST_SECRET }
-  return new Promise<{ code: number | null; output: string }>(resolve => {
-    const child = execFile(NODE, [COMMAND, file, ...options], { env }, (_error, stdout, stderr) =>
-      resolve({ code: child.exitCode, output: `${stdout}${stderr}` }),
-    )
-  })
+  const { promise: ended, resolve } = Promise.withResolvers<{ code: number | null; output: string }>()
+  const child = execFile(NODE, [COMMAND, file, ...options], { env }, (_error, stdout, stderr) =>
+    resolve({ code: child.exitCode, output: `${stdout}${stderr}` }),
+  )
+  return { child, ended }
 }
 
 test('npm run ingest puts a file into a collection whole: searches go on meanwhile, and see all of it or nothing', async () => {
@@ -90,6 +94,27 @@ test('npm run ingest puts a file into a collection whole: searches go on meanwhi
   expect(await seen).toContain(1)
 })
 
+test('npm run ingest that is interrupted takes back what it has written, and says so', async () => {
+  const scene = await createScene({ settings: { LOCK_TIMEOUT_MS: '20000' } })
+  const gateway = await scene.start('a')
+  await ingestDocuments(gateway.url, 'recovery', documents(200, 1))
+  const held = await holdLock(
+    scene.database.url,
+    "SELECT 1 FROM documents WHERE document_id = 'document 150' FOR UPDATE",
+  )
+  const lines = documents(200, 2).map(document => JSON.stringify(document))
+  const command = await startCommand(scene.database.url, lines, '--collection', 'recovery')
+  await held.waitedFor()
+  command.child.kill('SIGINT')
+  await held.release()
+  const { code, output } = await command.ended
+  expect(output).toContain('Interrupted: nothing was ingested, and "recovery" is what it was.')
+  expect(code).toBe(130)
+  const hits = await searchCollection(gateway.url, 'recovery', 'recovery', 100)
+  expect(new Set(hits.map(hit => (hit.metadata as { version: number }).version))).toEqual(new Set([1]))
+  expect(await ingestDocuments(gateway.url, 'recovery', documents(1, 3))).toMatchObject({ version: 2 })
+})
+
 test('npm run ingest takes nothing of a file with lines that do not fit, and names them', async () => {
   const scene = await createScene()
   const gateway = await scene.start('a')
@@ -111,5 +136,5 @@ test('npm run ingest takes nothing of a file with lines that do not fit, and nam
 
   const misused = await runCommand(scene.database.url, lines)
   expect(misused.code).toBe(2)
-  expect(misused.output).toContain('--collection')
+  expect(misused.output).toContain('Give the --collection that the documents belong to.')
 })
