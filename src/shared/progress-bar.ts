@@ -19,6 +19,7 @@ export function startProgressBar(format: string, total: number): ProgressBar {
       format,
       // Of the last few hundred updates: one or two say little about the next minutes.
       etaBuffer: 200,
+      formatTime: left,
       noTTYOutput: true,
       notTTYSchedule: LOG_EVERY_MS,
     },
@@ -27,4 +28,10 @@ export function startProgressBar(format: string, total: number): ProgressBar {
   bar.start(total, 0)
   const stop = () => bar.stop()
   return { update: value => bar.update(Math.min(value, total)), stop, [Symbol.dispose]: stop }
+}
+
+/** Of what cannot be told yet cli-progress says 'INF' or 'NULL'. */
+function left(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '…'
+  return seconds < 100 ? `${seconds} s` : `${Math.round(seconds / 60)} min`
 }
