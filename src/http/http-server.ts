@@ -128,7 +128,7 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   const streams = new Set<ServerResponse>()
   /** Of GraphQL, and no event streams. */
   const underWay = new Set<ServerResponse>()
-  endSlowClients(server, () => [...underWay, ...streams], options.clientTimeoutMs)
+  endSlowClients(server, () => [...underWay, ...streams, ...upgrades.outgoing], options.clientTimeoutMs)
   let newestRequestAtMs = Number.NEGATIVE_INFINITY
   const retirement = new Retirement()
   const upgrades = new WebSocketUpgrades(server, {

@@ -1,4 +1,11 @@
-import type { Server, ServerResponse } from 'node:http'
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+
+/** What somebody is sent: an answer, an event stream, a WebSocket. */
+export interface Outgoing {
+  readonly socket: Socket | null
+  destroy(): unknown
+}
 
 interface Progress {
   /** Bytes that the other side's machine has taken. */
@@ -11,16 +18,12 @@ const LOOKS = 4
 
 /**
  * Bounds how long a client may hold up a connection: with a request that it does not finish sending, which Node ends by a 408, or
- * by not taking what it is sent, as a reader of an event stream who has gone to sleep: that connection is closed.
+ * by not taking what it is sent, as a reader of an event stream or a WebSocket who has gone to sleep: that connection is closed.
  * An answer that is being worked on holds up nobody.
  */
-export function endSlowClients(
-  server: Server,
-  answers: () => Iterable<ServerResponse>,
-  timeoutMs: number,
-): void {
-  const progressOf = new WeakMap<ServerResponse, Progress>()
-  const look = (response: ServerResponse) => {
+export function endSlowClients(server: Server, answers: () => Iterable<Outgoing>, timeoutMs: number): void {
+  const progressOf = new WeakMap<Outgoing, Progress>()
+  const look = (response: Outgoing) => {
     const { socket } = response
     if (!socket || socket.writableLength === 0) {
       progressOf.delete(response)

@@ -1,5 +1,5 @@
-import { request } from 'node:http'
-import { connect } from 'node:net'
+import { createServer, request } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
 import { EventSource } from 'eventsource'
 import { createClient } from 'graphql-ws'
 import { expect, onTestFinished, test } from 'vitest'
@@ -7,11 +7,12 @@ import { WebSocket } from 'ws'
 import type { GraphqlServer } from '../../src/http/graphql-server.ts'
 import { listen } from '../../src/http/http-server.ts'
 import type { RunOperation } from '../../src/http/operation/operations.ts'
+import { WebSocketUpgrades } from '../../src/http/web-socket-upgrades.ts'
 import { createLogger } from '../../src/shared/logger.ts'
 import { until } from '../support/until.ts'
 
 /** The HTTP of an instance that is starting, over real sockets; once it serves, the test answers in place of GraphQL. */
-async function scene(name: string) {
+async function scene(name: string, options: { clientTimeoutMs?: number; data?: unknown } = {}) {
   const http = await listen({
     host: '127.0.0.1',
     port: 0,
@@ -20,12 +21,12 @@ async function scene(name: string) {
     reports: {},
     metrics: async () => ({ contentType: 'text/plain', text: '' }),
     maxConnections: 100,
-    clientTimeoutMs: 30_000,
+    clientTimeoutMs: options.clientTimeoutMs ?? 30_000,
     maxBodyBytes: 1_000_000,
   })
   onTestFinished(() => http.close(0))
   const graphql: unknown = (_: unknown, response: { end(text: string): void }) => response.end('served')
-  const runOperation: unknown = async () => ({ data: { by: name } })
+  const runOperation: unknown = async () => ({ data: options.data ?? { by: name } })
   return {
     http,
     port: Number(new URL(http.url).port),
@@ -60,7 +61,7 @@ function raw(port: number) {
   onTestFinished(() => void socket.destroy())
   let bytes = Buffer.alloc(0)
   socket.on('data', chunk => {
-    bytes = Buffer.concat([bytes, chunk])
+    if (bytes.length < 1000) bytes = Buffer.concat([bytes, chunk])
   })
   return {
     socket,
@@ -159,4 +160,55 @@ test('who offers HTTP/2 beside, as Java’s client does, is served over HTTP/1.1
       .end('{}')
   })
   expect(status).toBe(200)
+})
+
+/** A frame of a client, whose mask is all zeroes; up to 125 bytes. */
+const frame = (opcode: number, payload = '') =>
+  Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | payload.length, 0, 0, 0, 0]), Buffer.from(payload)])
+const [TEXT, PING, PONG] = [1, 9, 10]
+
+test.each([
+  ['of the protocol above', frame(TEXT, JSON.stringify({ type: 'ping', payload: { x: 'x'.repeat(90) } }))],
+  ['of WebSockets', frame(PING, 'x'.repeat(125))],
+])('who sends pings %s and takes no answers is read no more, and fills no memory', async (what, ping) => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await new Promise(resolve => server.once('listening', resolve))
+  onTestFinished(() => void server.close().closeAllConnections())
+  const upgrades = new WebSocketUpgrades(server, { maxMessageBytes: 1000, phase: () => 'open' })
+  const connected = new Promise<WebSocket>(resolve => upgrades.server.once('connection', resolve))
+  const { socket } = raw((server.address() as AddressInfo).port)
+  socket.write(HANDSHAKE.join(''))
+  const served = await connected
+  let most = 0
+  let answered = 0
+  served.on('message', data => {
+    answered++
+    served.send(data)
+    most = Math.max(most, served.bufferedAmount)
+  })
+  const [rounds, pings] = [30, 10_000]
+  socket.pause()
+  for (let round = 0; round < rounds; round++) socket.write(Buffer.concat(Array<Buffer>(pings).fill(ping)))
+  if (what === 'of WebSockets') {
+    await until(() => served.readyState === served.CLOSED, { what: 'it to be cut off' })
+    return
+  }
+  await until(() => served.isPaused && socket.writableLength > 0, { what: 'the client to be held up' })
+  expect(answered).toBeLessThan(rounds * pings)
+  socket.resume()
+  await until(() => answered === rounds * pings, { what: 'all of it to be answered' })
+  expect(most).toBeLessThan(3 * 1024 * 1024)
+})
+
+test('who takes nothing of what a socket is sent is cut off in time, although it says that it lives', async () => {
+  const { port, serve } = await scene('slow', { clientTimeoutMs: 400, data: { by: 'x'.repeat(32_000_000) } })
+  await serve()
+  const { socket, ended } = raw(port)
+  socket.write(HANDSHAKE.join(''))
+  await new Promise(resolve => socket.once('data', resolve))
+  socket.pause()
+  socket.write(frame(TEXT, '{"type":"connection_init"}'))
+  socket.write(frame(TEXT, '{"type":"subscribe","id":"1","payload":{"query":"{ by }"}}'))
+  const living = setInterval(() => socket.write(frame(PONG)), 50)
+  await ended.finally(() => clearInterval(living))
 })
