@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import { expect, inject, onTestFinished, test } from 'vitest'
 import { type MainProcess, startMain } from '../support/main-process.ts'
@@ -30,10 +31,10 @@ test('who asks again does not wait for the drain', async () => {
   const socket = connect(Number(port), '127.0.0.1').on('error', () => {})
   onTestFinished(() => void socket.destroy())
   socket.write(
-    'POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{',
+    'POST /graphql HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{',
   )
-  socket.write(' ')
-  await until(() => socket.bytesWritten > 0, { what: 'the request to be under way' })
+  // It has the request: one that is still on its way holds nothing up.
+  await once(socket, 'data')
   const askedAtMs = performance.now()
   gateway.kill('SIGINT')
   await until(() => gateway.output.includes('draining'), { what: 'it to drain' })
