@@ -8,7 +8,8 @@ const principalKeys = new WeakMap<Principal, string>()
 
 /**
  * The same for queries whose answers are the same at any one moment: who asks and with which roles, the operation, and its variables
- * in whatever order they were sent. Nothing else of a request may decide about the answer to a query.
+ * in whatever order they were sent; within each the order counts, since an error quotes it. Nothing else of a request may decide
+ * about the answer to a query.
  * @returns undefined for an operation that is executed by itself: what changes something, what waits for as long as it says itself,
  * what asks for nothing of anybody, and what has long variables
  */
@@ -19,7 +20,7 @@ export function executionKey(
 ): string | undefined {
   if (type !== 'query' || ownDeadline || ofSchemaAlone) return undefined
   const budget = { left: MAX_CHARACTERS }
-  const sent = textOf(variables, budget)
+  const sent = objectText(variables, budget, { sorted: true })
   return budget.left < 0 ? undefined : `${id} ${sent} ${principal ? keyOf(principal) : ''}`
 }
 
@@ -33,22 +34,24 @@ function keyOf(principal: Principal): string {
   return key
 }
 
-/** JSON with the names in their order. With a budget that is overdrawn it is not whole. */
+/** JSON, but for the commas. With a budget that is overdrawn it is not whole. */
 function textOf(value: unknown, budget: { left: number }): string {
   if (--budget.left < 0) return ''
   if (typeof value === 'string') return quoted(value, budget)
   if (typeof value !== 'object' || value === null) return String(value)
-  if (Array.isArray(value)) {
-    let items = ''
-    for (const item of value) {
-      items += `${textOf(item, budget)},`
-      if (budget.left < 0) break
-    }
-    return `[${items}]`
+  if (!Array.isArray(value)) return objectText(value, budget, { sorted: false })
+  let items = ''
+  for (const item of value) {
+    items += `${textOf(item, budget)},`
+    if (budget.left < 0) break
   }
+  return `[${items}]`
+}
+
+function objectText(value: object, budget: { left: number }, { sorted }: { sorted: boolean }): string {
   const names = Object.keys(value)
   if (names.length > budget.left) budget.left = -1
-  else if (names.length > 1) names.sort()
+  else if (sorted && names.length > 1) names.sort()
   let fields = ''
   for (const name of names) {
     if (budget.left < 0) break
