@@ -18,6 +18,7 @@ import {
   type Started,
   type WorkerCalls,
 } from './calls.ts'
+import { closeUntaken } from './close-untaken.ts'
 import { GatheredMetrics } from './gathered-metrics.ts'
 import { mergeReports } from './merged-report.ts'
 
@@ -46,6 +47,8 @@ interface Member {
   readonly place: Place
   readonly worker: Worker
   readonly calls: BirpcReturn<WorkerCalls, PrimaryCalls>
+  /** It hears what it is told, and heeds signals; before that it has nothing that could be lost. */
+  joined: boolean
   readyAtMs: number | undefined
   missedBeats: number
   hung: boolean
@@ -156,12 +159,14 @@ export class Workers {
           timeout: CALL_MS,
         },
       ),
+      joined: false,
       readyAtMs: undefined,
       missedBeats: 0,
       hung: false,
       failure: undefined,
     }
     this.#members.add(member)
+    closeUntaken(worker)
     worker.once('exit', (code, signal) => this.#end(member, { code, signal }))
     worker.on('error', error => {
       this.#logger.error({ err: error }, 'a worker could not be started, or not be told something')
@@ -172,7 +177,10 @@ export class Workers {
 
   #callsOf(member: () => Member): PrimaryCalls {
     return {
-      join: () => ({ ...this.#instance, replaces: this.#phase === 'ready' }),
+      join: () => {
+        member().joined = true
+        return { ...this.#instance, replaces: this.#phase === 'ready' }
+      },
       ready: started => this.#ready(member(), started),
       fail: sentence => {
         member().failure = sentence
@@ -185,7 +193,7 @@ export class Workers {
         if (this.#instance.awaited && !this.#readiness.awaited)
           this.#enter({ ...this.#instance, awaited: false })
       },
-      readMetrics: () => this.#gathered.text(this.#members),
+      readMetrics: () => this.#gathered.text([...this.#members].filter(({ joined }) => joined)),
       readReport: path => this.#report(path),
       addPoints: (name, windowMs, key, points) => {
         let counter = this.#counters.get(name)
@@ -216,10 +224,10 @@ export class Workers {
     if (!this.#members.delete(member)) return
     member.calls.$close()
     this.#gathered.forget(member)
-    const { place, readyAtMs, failure, hung } = member
+    const { place, joined, readyAtMs, failure, hung } = member
     const { id, process: ended } = member.worker
     if (this.#phase === 'draining') {
-      if (code !== 0) this.#inOrder = false
+      if (code !== 0 && joined) this.#inOrder = false
       if (this.#members.size === 0) this.#ended.resolve()
       return
     }
@@ -227,6 +235,7 @@ export class Workers {
     const served = readyAtMs !== undefined
     if (!served) this.#failedStarts++
     const serving = this.#phase === 'ready'
+    if (!serving) this.#starting.add(place)
     if (!serving && failure !== undefined) {
       this.#fail(failure)
       return

@@ -1,10 +1,12 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { get } from 'node:http'
 import { connect, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, inject, onTestFinished, test, vi } from 'vitest'
+import { GATHER_MS } from '../../src/workers/calls.ts'
 import { followByEvents } from '../support/api-follow.ts'
 import { FakeOpenAi } from '../support/fake-openai-server.ts'
 import { Gate } from '../support/gate.ts'
@@ -16,7 +18,7 @@ import { createTestDatabase, type TestDatabase } from '../support/test-database.
 import { TEST_KEY, TEST_SECRET, tokenOf } from '../support/test-gateway.ts'
 import { until } from '../support/until.ts'
 
-// Nine processes are started in all, three at a time.
+// Fourteen processes are started in all, three at a time.
 vi.setConfig({ testTimeout: 150_000 })
 
 const CALLERS = 20
@@ -346,6 +348,75 @@ test('an instance whose workers end again and again before they are ready ends, 
   expect(gateway.output).toContain(
     '5 workers in a row ended before they were ready; the last one ended with exit code 7.',
   )
+})
+
+/** Of the worker with that number. */
+async function pidOf(gateway: MainProcess, id: number): Promise<number> {
+  for (const pid of await gateway.workers())
+    if ((await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0').includes(`NODE_UNIQUE_ID=${id}`))
+      return pid
+  throw new Error(`there is no worker ${id}`)
+}
+
+/** Workers whose number is a file's name in the folder stay where they are, before they have joined, until it is gone. */
+const held = (folder: string) => `
+  import cluster from 'node:cluster'
+  import { existsSync } from 'node:fs'
+  import { setTimeout as sleep } from 'node:timers/promises'
+  if (cluster.worker) while (existsSync(${JSON.stringify(`${folder}/`)} + cluster.worker.id)) await sleep(10)`
+
+test('a worker that has not started yet keeps nobody waiting, and who was handed to one that died is told so', async () => {
+  const folder = await makeTemporaryFolder()
+  await Promise.all(['2', '3', '4'].map(id => writeFile(`${folder}/${id}`, '')))
+  const gateway = await startMain({
+    WORKERS: '2',
+    DATABASE_URL: database.url,
+    JWT_SECRET: TEST_SECRET,
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(held(folder))}`,
+  })
+  const serving = () => figure(gateway, 'workers_running').catch(() => 0)
+  const ends = (count: number) =>
+    until(() => gateway.output.split('another takes its place').length > count, {
+      what: `${count} ends to be noticed`,
+    })
+  await until(async () => (await serving()) === 1, { what: 'the first to serve' })
+
+  // It dies while the second is starting: the instance is not whole with the second alone.
+  process.kill(await pidOf(gateway, 1), 'SIGKILL')
+  await ends(1)
+  await rm(`${folder}/2`)
+  await until(async () => (await serving()) === 1, { what: 'the second to serve' })
+  const { text } = await ask(`${gateway.url}/health/ready`)
+  expect(JSON.parse(text)).toEqual({ status: 'down', phase: 'starting' })
+  await rm(`${folder}/3`)
+  await gateway.ready()
+
+  // One of four is handed to the one that does not take it.
+  const second = await pidOf(gateway, 2)
+  process.kill(second, 'SIGSTOP')
+  const outcomes: string[] = []
+  for (let n = 0; n < 4; n++)
+    void ask(`${gateway.url}/health/live`).then(
+      ({ status }) => outcomes.push(String(status)),
+      ({ code }) => outcomes.push(code),
+    )
+  await until(() => outcomes.length === 3, { what: 'three to be answered' })
+  process.kill(second, 'SIGKILL')
+  await until(() => outcomes.length === 4, { what: 'the fourth to be told' })
+  expect(outcomes).toEqual(['200', '200', '200', 'ECONNRESET'])
+
+  await ends(2)
+  await until(async () => (await gateway.workers()).length === 2, { what: 'its successor' })
+  const startedAtMs = performance.now()
+  expect(await serving()).toBe(1)
+  expect(performance.now() - startedAtMs).toBeLessThan(GATHER_MS)
+  // It heeds no signal yet, and has nothing that could be lost.
+  const successor = await pidOf(gateway, 4)
+  gateway.kill('SIGTERM')
+  await until(() => gateway.output.includes('draining'), { what: 'it to drain' })
+  process.kill(successor, 'SIGTERM')
+  await gateway.gone
+  expect(gateway.end).toEqual({ code: 0, signal: null })
 })
 
 test('what keeps a worker from starting is said once, in a sentence', async () => {
