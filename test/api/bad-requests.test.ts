@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { WebSocket } from 'ws'
 import {
   ask,
   CONTRACT_CODES,
@@ -287,6 +288,40 @@ test.each<[string, unknown, number, RegExp]>([
     await nothingStored()
   },
 )
+
+const INIT = { type: 'connection_init' }
+const FOLLOWED = subscribe({ query: 'subscription { factPromoted { id } }' })
+test.each<[string, string, (token: string) => unknown[], number]>([
+  [
+    'an operation before the connection is begun',
+    'graphql-transport-ws',
+    () => [subscribe({ query: MUTATION })],
+    4401,
+  ],
+  ['a second beginning', 'graphql-transport-ws', () => [INIT, INIT], 4429],
+  [
+    'two operations of one id',
+    'graphql-transport-ws',
+    of => [{ ...INIT, payload: { authorization: `Bearer ${of}` } }, FOLLOWED, FOLLOWED],
+    4409,
+  ],
+  ['nothing at all', 'graphql-transport-ws', () => [], 4408],
+  ['the protocol of before', 'graphql-ws', () => [INIT], 1006],
+])('a socket that brings %s is closed, and nothing is stored', async (_what, protocol, messages, code) => {
+  const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/graphql`, protocol)
+  onTestFinished(() => socket.terminate())
+  const closed = new Promise<number>(resolve => socket.once('close', resolve))
+  // One without a protocol in common fails.
+  socket.on('error', () => {})
+  const [first, ...others] = messages(token)
+  socket.once('open', () => first && socket.send(JSON.stringify(first)))
+  // Once it is acknowledged.
+  socket.once('message', () => {
+    for (const message of others) socket.send(JSON.stringify(message))
+  })
+  expect(await closed).toBe(code)
+  await nothingStored()
+})
 
 test('a socket stays open over an id that is not known, a ping and a pong', async () => {
   const socket = await openRawSocket(gateway.url, { token })
