@@ -35,6 +35,8 @@ const STEADY_MS = 60_000
 const MOST_FAILED = { atStart: 5, later: 20 }
 /** A worker that has said nothing for so many beats has an event loop that does not turn; no regular work takes half of that. */
 const MOST_MISSED_BEATS = 30
+/** So many times that for one that has not joined: many that start at once on few cores take turns, and it has nobody's connection. */
+const PATIENCE_AT_START = 8
 
 /** One of the workers that there have to be, whichever process it is. */
 interface Place {
@@ -179,6 +181,7 @@ export class Workers {
     return {
       join: () => {
         member().joined = true
+        member().missedBeats = 0
         return { ...this.#instance, replaces: this.#phase === 'ready' }
       },
       ready: started => this.#ready(member(), started),
@@ -270,11 +273,12 @@ export class Workers {
   /** A process that was paused with all the others counts one beat as missed, and not all that time. */
   #watch(): void {
     for (const member of this.#members) {
-      if (member.hung || ++member.missedBeats < this.#mostMissedBeats) continue
+      const most = this.#mostMissedBeats * (member.joined ? 1 : PATIENCE_AT_START)
+      if (member.hung || ++member.missedBeats < most) continue
       member.hung = true
       this.#logger.error(
         { worker: member.worker.id, workerPid: member.worker.process.pid },
-        `worker ${member.worker.id} has not answered for ${(this.#mostMissedBeats * BEAT_MS) / 1000} s; it is killed`,
+        `worker ${member.worker.id} has not answered for ${(most * BEAT_MS) / 1000} s; it is killed`,
       )
       member.worker.process.kill('SIGKILL')
     }

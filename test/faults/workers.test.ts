@@ -435,10 +435,11 @@ test('what keeps a worker from starting is said once, in a sentence', async () =
   expect(gateway.output.split(`Port ${port} is taken.`)).toHaveLength(2)
 })
 
-test('a worker whose event loop does not turn is killed and replaced', async () => {
+test('a worker may take its time to start; one whose event loop does not turn then is killed and replaced', async () => {
   const main = fileURLToPath(new URL('../support/hanging-worker-main.ts', import.meta.url))
   const node = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.url))
   const { stdout } = await promisify(execFile)(node, [main], { timeout: 30_000 })
+  expect(stdout).toContain('worker 1 has joined')
   expect(stdout).toContain('worker 1 has not answered for 3 s; it is killed')
   expect(stdout).toContain('worker 1 was ended by SIGKILL; another takes its place')
 })
