@@ -1,6 +1,7 @@
 import { GraphQLError, type GraphQLFormattedError, Kind } from 'graphql'
 import { isTurnedAway } from '../coordination/turned-away.ts'
 import { isDatabaseAway } from '../database/postgres-errors.ts'
+import { brief } from '../shared/characters.ts'
 import type { Logger } from '../shared/logger.ts'
 
 const RETRY_AFTER_MS = 1000
@@ -130,7 +131,7 @@ function withExtensions(
   message: string,
   extensions: Record<string, unknown>,
 ): GraphQLError {
-  return new GraphQLError(message, {
+  return new GraphQLError(brief(message), {
     nodes: error.nodes ?? null,
     source: error.source ?? null,
     positions: error.positions ?? null,

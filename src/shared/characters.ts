@@ -7,3 +7,16 @@ export function countCharacters(text: string, most: number): number {
   for (const _ of text) if (++count > most) break
   return count
 }
+
+/** What a client sent may stand in a message, which says enough with so much of it. */
+const MAX_MESSAGE_CHARACTERS = 1000
+
+/** The message with its middle left out where it is long: what was wrong stands at one of its ends. */
+export function brief(message: string): string {
+  if (message.length <= MAX_MESSAGE_CHARACTERS) return message
+  const half = MAX_MESSAGE_CHARACTERS / 2 - 1
+  // A character that would be cut in two is left out whole.
+  return `${message.slice(0, half)} … ${message.slice(-half)}`.replace(LONE, '')
+}
+
+const LONE = /\p{Cs}/gu

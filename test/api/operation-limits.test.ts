@@ -180,8 +180,65 @@ test.each([
   ['types', `query ($a: ${'['.repeat(20_000)}Int) { viewer { id } }`],
 ])('a document of %s nested 20,000 deep is refused and costs nothing', async (_what, query) => {
   for (const sent of [query, `${query}${'}'.repeat(20_000)}`]) {
-    expectError(await ask(roomy.url, { query: sent }), 'OPERATION_TOO_COMPLEX', /100 brackets|2000 tokens/)
+    expectError(
+      await ask(roomy.url, { query: sent }),
+      'OPERATION_TOO_COMPLEX',
+      /100 brackets|2000 tokens|128000 characters/,
+    )
   }
+})
+
+test('a document has so many characters and its names so many, each of which a hundred errors could tell', async () => {
+  const named = (name: string) => `query ${name} { ${repeat(50, i => `__typename @skip(if: $v${i})`)} }`
+  const told = await ask(roomy.url, { query: named('a'.repeat(200)) })
+  expectError(told, 'GRAPHQL_VALIDATION_FAILED', /is not defined by operation/)
+  expectError(
+    await ask(roomy.url, { query: named('a'.repeat(201)) }),
+    'OPERATION_TOO_COMPLEX',
+    /200 characters/,
+  )
+  const commented = (size: number) => `{ __typename }${'#\n'.repeat((size - 14) / 2)}`
+  expect((await ask(roomy.url, { query: commented(128_000) })).data).toEqual({ __typename: 'Query' })
+  const error = expectError(
+    await ask(roomy.url, { query: commented(128_002) }),
+    'OPERATION_TOO_COMPLEX',
+    /128000/,
+  )
+  expect(error.extensions.limit).toBe(128_000)
+})
+
+test('what does not fit is told once where it is long, and its message is brief', async () => {
+  const query = 'mutation ($points: [DataPointInput!]!) { recordDataPoints(points: $points) { __typename } }'
+  const unknown = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`a${i}`, i]))
+  const wrong = (long: number) =>
+    ask(roomy.url, { query, variables: { points: [{ long: 'x'.repeat(long), ...unknown }] } }, { token })
+  const short = await wrong(10)
+  expect(short.errors?.length).toBeGreaterThan(20)
+  expectError(short, 'BAD_USER_INPUT', /Field "metric" of required type "String!" was not provided/)
+  const long = await wrong(1_000_000)
+  expectError(
+    long,
+    'BAD_USER_INPUT',
+    /^Variable "\$points" got invalid value.* … .*Field "metric" of required type/,
+  )
+  expect(long.errors).toHaveLength(2)
+  expect(long.text.length).toBeLessThan(2500)
+  const literal = await ask(roomy.url, {
+    query: `{ collectiveFacts(first: "${'😀'.repeat(2000)}") { __typename } }`,
+  })
+  expectError(literal, 'GRAPHQL_VALIDATION_FAILED', /^first: Int cannot represent .* … [^\p{Cs}]*"$/u)
+  expect(literal.text.length).toBeLessThan(1500)
+})
+
+test('a query that code was made for tells no more of a long list than another', async () => {
+  const query = 'query Often($ids: [ID!]!) { nodes(ids: $ids) { __typename } }'
+  for (let sent = 0; sent < 4; sent++)
+    expect((await ask(roomy.url, { query, variables: { ids: [] } }, { token })).data).toEqual({ nodes: [] })
+  const { errors } = await ask(roomy.url, { query, variables: { ids: Array(2000).fill({}) } }, { token })
+  expect(errors?.map(({ message }) => message)).toEqual([
+    expect.stringContaining('at "ids[0]"; ID cannot represent value: {}'),
+    expect.stringContaining('Too many errors'),
+  ])
 })
 
 test('brackets may be nested as deep as their limit, and no deeper', async () => {

@@ -33,7 +33,8 @@ export class CompiledQueries {
   }
 
   async execute(operation: KnownOperation, args: ExecutionArgs): Promise<ExecutionResult> {
-    const run = this.#find(operation)
+    // Long variables, of which each error would be told of.
+    const run = args.options ? undefined : this.#find(operation)
     if (!run) return execute(args)
     const result = await run(args.contextValue, args.variableValues ?? {})
     if (!result.errors) return result

@@ -10,6 +10,7 @@ import { CompiledQueries } from './compiled-query.ts'
 import { Documents, type KnownOperation, withoutSuggestion } from './documents.ts'
 import { executionKey } from './execution-key.ts'
 import { followEvents } from './follow-events.ts'
+import { areLong } from './long-variables.ts'
 import { OpenSubscriptions, type SubscriptionLimits } from './open-subscriptions.ts'
 import { readParams } from './operation-params.ts'
 import type { PersistedOperations } from './persisted-operations.ts'
@@ -230,6 +231,7 @@ export function createRunOperation(options: OperationOptions): RunOperation {
       operationName: node.name?.value ?? null,
       variableValues: variables,
       contextValue,
+      ...(areLong(variables) && { options: { maxCoercionErrors: 1 } }),
     }
   }
 

@@ -1,4 +1,5 @@
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql'
+import { brief } from '../../shared/characters.ts'
 import type { HttpExtension } from '../http-answer.ts'
 
 /** The code of a request that is answered without being executed. */
@@ -52,7 +53,7 @@ export function refusal(
   http: HttpExtension,
   { extensions, ...options }: GraphQLErrorOptions = {},
 ): GraphQLError {
-  return new GraphQLError(message, { ...options, extensions: { ...extensions, code, http } })
+  return new GraphQLError(brief(message), { ...options, extensions: { ...extensions, code, http } })
 }
 
 export function tooComplex(message: string, extensions: Record<string, unknown> = {}): Refused {
