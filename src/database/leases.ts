@@ -70,7 +70,9 @@ const ACQUIRE = {
           AND l.claim IS DISTINCT FROM excluded.claim AND NOT EXISTS (SELECT 1 FROM generations had WHERE had.id = excluded.claim))
         OR (l.state = 'RUNNING' AND l.claim = excluded.claim)
         OR (l.state = 'RUNNING' AND l.lease_until < clock_timestamp())
-        OR (l.state = 'RUNNING' AND pg_try_advisory_xact_lock_shared(${LIVENESS_LOCK_CLASS}, l.owner)))
+        -- Who holds no lock of their own cannot tell by locks who is gone: a server that restarts has taken them from everybody.
+        OR (l.state = 'RUNNING' AND NOT pg_try_advisory_xact_lock_shared(${LIVENESS_LOCK_CLASS}, $2::int)
+          AND pg_try_advisory_xact_lock_shared(${LIVENESS_LOCK_CLASS}, l.owner)))
       RETURNING l.epoch, l.run_id, l.attempts, l.takeover_cause, l.lost_owners, l.request
     ), recorded AS (
       INSERT INTO generations AS g (id, key, kind, user_id, archetype, state, epoch, started_at)

@@ -121,6 +121,20 @@ describe('on a real PostgreSQL', () => {
   }
   const FAILURE = { message: 'as the test wanted', retryable: true, retryAfterMs: 60_000 }
 
+  test('takes nothing over for somebody without a session of their own: after a restart nobody has one', async () => {
+    const [owner, other] = [await startOwner(), await startOwner()]
+    const subject = subjectOf(randomUUID())
+    await granted(owner.leases.acquire(subject))
+    await Promise.all([owner.end(), other.end()])
+    expect(await other.leases.acquire(subject)).toMatchObject({ type: 'running' })
+    const back = await startOwner()
+    onTestFinished(back.end)
+    expect(await granted(back.leases.acquire(subject))).toMatchObject({
+      epoch: 2,
+      takeoverCause: 'owner_gone',
+    })
+  })
+
   test.each([true, false])(
     'tells whoever listens how a run ends, and of its steps where nobody else carries them: %s',
     async notifiesProgress => {

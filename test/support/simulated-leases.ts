@@ -126,7 +126,7 @@ export class SimulatedStore {
       const mayFollow = before.retryAfterMs === null || before.retryAfterMs <= nowMs
       const ended = !running && mayFollow && !this.#runIdByClaim.has(claim)
       const expired = running && before.leaseUntilMs < nowMs
-      const ownerGone = running && !this.living.has(before.owner)
+      const ownerGone = running && this.living.has(owner) && !this.living.has(before.owner)
       again = running && before.claim === claim
       if (!ended && !again && !expired && !ownerGone) return undefined
       if (running) takeoverCause = expired ? 'expired' : 'owner_gone'
