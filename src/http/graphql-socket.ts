@@ -47,11 +47,12 @@ export function speakGraphql(
           socket.send(data, error => (error ? reject(error) : resolve()))
         }),
       close: (code, reason = '') => socket.close(code, shortened(reason)),
-      onMessage: take =>
-        void socket.on('message', data => {
+      onMessage: take => {
+        const inTurn = onePerId(socket, text => take(text).catch(failed))
+        socket.on('message', data => {
           // One that is closing still gets what its client had sent.
           if (socket.readyState !== socket.OPEN) return
-          let message: string
+          let message: ClientMessage
           try {
             message = readMessage(String(data))
           } catch (error) {
@@ -60,8 +61,9 @@ export function speakGraphql(
             socket.close(CloseCode.BadRequest, shortened(reason))
             return
           }
-          take(message).catch(failed)
-        }),
+          inTurn(message)
+        })
+      },
     },
     { socket, request },
   )
@@ -80,8 +82,16 @@ const OF_CLIENTS: ReadonlySet<unknown> = new Set([
   MessageType.Complete,
 ])
 
-/** @returns the message for graphql-ws, which wants a `query` in each operation. @throws with what does not fit */
-function readMessage(text: string): string {
+interface ClientMessage {
+  type: unknown
+  /** Of those that are about an operation. */
+  id: string | undefined
+  /** For graphql-ws, which wants a `query` in each operation. */
+  text: string
+}
+
+/** @throws with what does not fit */
+function readMessage(text: string): ClientMessage {
   let message: unknown
   try {
     message = JSON.parse(text)
@@ -92,7 +102,41 @@ function readMessage(text: string): string {
   if (named) named.query = ''
   const { type } = validateMessage(message)
   if (!OF_CLIENTS.has(type)) throw new Error(`A client does not send messages of the type "${type}"`)
-  return named ? JSON.stringify(message) : text
+  const { id } = message as { id?: string }
+  return { type, id, text: named ? JSON.stringify(message) : text }
+}
+
+/**
+ * An id may be used again as soon as its operation is completed. graphql-ws forgets it when that one has ended, which takes a moment,
+ * and would forget the next one with it: nothing could end that any more, not even the end of the socket. So the next one waits.
+ * @param take ends with the operation that its message begins
+ */
+function onePerId(
+  socket: WebSocket,
+  take: (text: string) => Promise<void>,
+): (message: ClientMessage) => void {
+  /** By id what has not ended, and what waits for that. */
+  const running = new Map<string, { completed: boolean; next: string | undefined }>()
+  const begin = (id: string, text: string) => {
+    const operation = { completed: false, next: undefined as string | undefined }
+    running.set(id, operation)
+    void take(text).then(() => {
+      running.delete(id)
+      if (operation.next !== undefined && socket.readyState === socket.OPEN) begin(id, operation.next)
+    })
+  }
+  return ({ type, id, text }) => {
+    const before = id === undefined ? undefined : running.get(id)
+    if (id !== undefined && type === MessageType.Subscribe && !before) begin(id, text)
+    else if (type === MessageType.Subscribe && before?.completed) {
+      if (before.next === undefined) before.next = text
+      else socket.close(CloseCode.SubscriberAlreadyExists, shortened(`Subscriber for ${id} already exists`))
+    } else if (type === MessageType.Complete && before?.next !== undefined) before.next = undefined
+    else {
+      if (type === MessageType.Complete && before) before.completed = true
+      void take(text)
+    }
+  }
 }
 
 /** @returns the payload of an operation that has no `query` and says by an id which document it means */

@@ -14,6 +14,7 @@ import { Gate } from '../support/gate.ts'
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
 import { startTestGateway, type TestGateway, tokenOf } from '../support/test-gateway.ts'
 import { until } from '../support/until.ts'
+import { openRawSocket } from '../support/web-socket-client.ts'
 
 let database: TestDatabase
 /** Where the runs run, and another instance over the same database that never runs one. */
@@ -150,4 +151,34 @@ test('a socket that breaks off without a word is cleaned up', async () => {
   await until(async () => (await active(other)) === 0, { what: 'no active subscription' })
   await notWatched()
   gate.open()
+})
+
+test('an id that is used again as soon as it is completed is another operation, which ends with its socket', async () => {
+  const socket = await openRawSocket(gateway.url, { token: await tokenOf('hasty') })
+  const following = (id: string) => ({
+    type: 'subscribe',
+    id,
+    payload: { query: 'subscription { interviewStatusChanged { version } }' },
+  })
+  const asking = { type: 'subscribe', id: 'a', payload: { query: '{ __typename }' } }
+  const complete = { type: 'complete', id: 'a' }
+  socket.send(following('a'))
+  await until(async () => (await active(gateway)) === 1, { what: 'the subscription to open' })
+  for (const message of [complete, following('a'), complete, following('a')]) socket.send(message)
+  socket.send(complete)
+  socket.send(asking)
+  await until(() => socket.messages.at(-1)?.type === 'complete', { what: 'the answer' })
+  expect(socket.messages.map(({ type, id }) => `${type} ${id}`)).toEqual(['next a', 'complete a'])
+  expect(await active(gateway)).toBe(0)
+  // The first of them under way, the next one waiting for it.
+  socket.send(following('a'))
+  await until(async () => (await active(gateway)) === 1, { what: 'the subscription to open' })
+  for (const message of [complete, following('a')]) socket.send(message)
+  socket.send({ ...asking, id: 'b' })
+  await until(() => socket.messages.at(-1)?.id === 'b', { what: 'the answer' })
+  await until(async () => (await active(gateway)) === 1, { what: 'the next one to open' })
+  for (const message of [complete, following('a'), following('a')]) socket.send(message)
+  await until(() => socket.closed !== undefined, { what: 'the socket to close' })
+  expect(socket.closed?.code).toBe(4409)
+  await until(async () => (await active(gateway)) === 0, { what: 'the end of all subscriptions' })
 })
