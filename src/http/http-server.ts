@@ -70,6 +70,9 @@ export interface HttpServer {
 /** A name that a client sends ends up in logs and answers: only what every id of theirs may look like. */
 const REQUEST_ID = /^[\w.:-]{1,128}$/
 
+/** What ends a host in an address, or makes it another one. */
+const MORE_THAN_HOST = /[/\\?#@]/
+
 /** The gateway cannot listen where it should, in a sentence that says what to do. */
 export class ListenError extends Error {
   override readonly name = 'ListenError'
@@ -186,8 +189,10 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
     const { serve, runOperation } = graphql
     const { authorization } = request.headers
     const client = clientAddress(request)
-    // The address is made of both; Yoga would answer with its own stack, and the paths of this machine in it.
-    if (!URL.canParse(`http://${request.headers.host}${request.url}`)) {
+    // The address is made of both; Yoga would answer with its own stack, and the paths of this machine in it. And a proxy that looks at
+    // the path must not be told another one by the host.
+    const { host = '' } = request.headers
+    if (MORE_THAN_HOST.test(host) || !URL.canParse(`http://${host}${request.url}`)) {
       const noAddress = badRequest('The header Host and the path make no address.')
       const facts = { requestId, authorization, client, readOnly: true, streams: false }
       const result = await runOperation(noAddress, facts)

@@ -48,7 +48,9 @@ export function serveWebSockets(
         runInRequest(requestId, () =>
           runOperation(params, {
             requestId,
-            authorization: typeof authorization === 'string' ? authorization : undefined,
+            // What is no text is refused as malformed, and takes nobody for a stranger.
+            authorization:
+              typeof authorization === 'string' || authorization == null ? (authorization ?? undefined) : '',
             client: clientAddress(request),
             readOnly: false,
             streams: true,

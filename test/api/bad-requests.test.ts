@@ -336,6 +336,22 @@ test('a socket stays open over an id that is not known, a ping and a pong', asyn
   expect(socket.closed).toBeUndefined()
 })
 
+test('an authorization over a socket that is no text is malformed, and takes nobody for a stranger', async () => {
+  const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws')
+  onTestFinished(() => socket.terminate())
+  const messages: { type: string; payload?: unknown }[] = []
+  socket.on('message', data => messages.push(JSON.parse(String(data))))
+  socket.once('message', () => socket.send(JSON.stringify(subscribe({ query: '{ viewer { id } }' }))))
+  socket.once('open', () =>
+    socket.send(JSON.stringify({ ...INIT, payload: { authorization: [`Bearer ${token}`] } })),
+  )
+  await until(() => messages.length > 1, { what: 'the refusal' })
+  expect(messages[1]).toMatchObject({
+    type: 'error',
+    payload: [{ message: expect.stringMatching(/malformed/), extensions: { code: 'UNAUTHENTICATED' } }],
+  })
+})
+
 test('an address that only ends like a health page is none', async () => {
   for (const path of ['/health', '/elsewhere/health/live', '/api/health'])
     expect([path, (await exchange(gateway.url, {}, path)).status]).toEqual([path, 404])

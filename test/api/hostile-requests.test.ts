@@ -69,20 +69,22 @@ const HOSTILE: [what: string, bytes: () => string, status: number, code?: string
       `POST /graphql HTTP/1.1\r\n${HOST}${JSON_TYPE}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`,
     400,
   ],
-  ...['[[[', 'a b', '%%', 'x:99999', '1.2.3.999'].flatMap((host): (typeof HOSTILE)[number][] => [
-    [
-      `the host ${host} by GET`,
-      () => `GET /graphql?query={__typename} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`,
-      400,
-      'BAD_USER_INPUT',
+  ...['[[[', 'a b', '%%', 'x:99999', '1.2.3.999', 'x/graphql?a=', 'x?a=', 'x#a', 'a@x', 'x\\a'].flatMap(
+    (host): (typeof HOSTILE)[number][] => [
+      [
+        `the host ${host} by GET`,
+        () => `GET /graphql?query={__typename} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`,
+        400,
+        'BAD_USER_INPUT',
+      ],
+      [
+        `the host ${host} by POST`,
+        () => post('{"query": "{ __typename }"}').replace('host: gateway', `host: ${host}`),
+        400,
+        'BAD_USER_INPUT',
+      ],
     ],
-    [
-      `the host ${host} by POST`,
-      () => post('{"query": "{ __typename }"}').replace('host: gateway', `host: ${host}`),
-      400,
-      'BAD_USER_INPUT',
-    ],
-  ]),
+  ),
   [
     'two lengths',
     () => `POST /graphql HTTP/1.1\r\n${HOST}${JSON_TYPE}content-length: 5\r\ncontent-length: 6\r\n\r\n{}`,
