@@ -17,7 +17,7 @@ export function plotPeers(figures: readonly Figures[]): string {
       return `<line x1="${x}" y1="${y - 4}" x2="${x + 22}" y2="${y - 4}" stroke="${COLOURS[index]}" stroke-width="3"/><text x="${x + 28}" y="${y}">${index + 1} ${escapeXml(title)}</text>`
     })
     .join('\n')
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${COLUMNS * WIDTH} ${TOP + rows * HEIGHT}" font-family="sans-serif" font-size="12">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${COLUMNS * WIDTH} ${TOP + rows * HEIGHT}" font-family="sans-serif" font-size="12"><title>Requests a second by connections, of each server and load</title>
 <rect width="100%" height="100%" fill="#ffffff"/>
 ${legend}
 ${panels}

@@ -27,7 +27,7 @@ export function plotSoak(samples: readonly Sample[], minutes: number): string {
         `<text x="${x(minute)}" y="${HEIGHT - 20}" text-anchor="middle">${Number(minute.toFixed(1))}</text>`,
     )
     .join('')
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12" fill="#333333">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12" fill="#333333"><title>Memory of the gateway over the minutes of the load</title>
 <rect width="100%" height="100%" fill="#ffffff"/>
 <text x="${LEFT}" y="20">MB over minutes of the load: <tspan fill="#0b6e4f">resident memory</tspan>, <tspan fill="#3066be">used heap</tspan></text>
 ${grid}${ticks}
