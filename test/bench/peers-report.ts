@@ -1,10 +1,10 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { loads } from './peers-load.ts'
 import { plotPeers } from './peers-plot.ts'
 import type { Profile } from './peers-profile.ts'
 import { contenders } from './peers-servers.ts'
-import { performanceDocument, replaceSection } from './performance-document.ts'
+import { writeSection } from './performance-document.ts'
 import type { ReadsData } from './reads-data.ts'
 
 export interface Measured {
@@ -150,9 +150,7 @@ export async function reportPeers(run: PeersRun, docs: URL | undefined): Promise
     .join('\n\n')
   console.log(`\n${text}`)
   if (!docs) return
-  const file = new URL('performance.md', docs)
-  const document = await readFile(file, 'utf8').catch(() => performanceDocument)
-  await writeFile(file, replaceSection(document, 'peers', text))
+  await writeSection('peers', text, docs)
   await writeFile(new URL('performance.svg', docs), plotPeers(figures))
 }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -6,7 +6,7 @@ import { startBenchDatabase } from './bench-database.ts'
 import { loads, memoryMb, requestOf, send } from './peers-load.ts'
 import { median } from './peers-report.ts'
 import { contenders, startServer } from './peers-servers.ts'
-import { performanceDocument, replaceSection } from './performance-document.ts'
+import { writeSection } from './performance-document.ts'
 import { pinSelf } from './pin-self.ts'
 import { loadReadsData, signReaderToken } from './reads-data.ts'
 import { plotSoak, type Sample } from './soak-plot.ts'
@@ -78,11 +78,7 @@ try {
     ].join('\n')
     console.log(`\n${text}`)
     if (!options.dry) {
-      const file = new URL('../../docs/performance.md', import.meta.url)
-      await writeFile(
-        file,
-        replaceSection(await readFile(file, 'utf8').catch(() => performanceDocument), 'soak', text),
-      )
+      await writeSection('soak', text)
       await writeFile(new URL('../../docs/soak.svg', import.meta.url), plotSoak(samples, minutes))
     }
   } finally {

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -6,7 +6,7 @@ import { startBenchDatabase } from './bench-database.ts'
 import { childrenOf, cpuSeconds, loads, memoryMb, requestsOf, send } from './peers-load.ts'
 import { median } from './peers-report.ts'
 import { contenders, type RunningServer, startServer } from './peers-servers.ts'
-import { performanceDocument, replaceSection } from './performance-document.ts'
+import { writeSection } from './performance-document.ts'
 import { loadReadsData, signReaderToken } from './reads-data.ts'
 
 /**
@@ -113,11 +113,7 @@ try {
   ].join('\n')
   console.log(`\n${text}`)
   if (!options.dry) {
-    const file = new URL('../../docs/performance.md', import.meta.url)
-    await writeFile(
-      file,
-      replaceSection(await readFile(file, 'utf8').catch(() => performanceDocument), 'workers', text),
-    )
+    await writeSection('workers', text)
   }
 } finally {
   for (const server of servers) await server.stop()
