@@ -6,6 +6,7 @@ import { archetypes } from '../shared/archetype.ts'
 import type { JsonValue } from '../shared/json.ts'
 import { builder } from './builder.ts'
 import { connectionType, keysetConnection } from './connection.ts'
+import type { Context } from './context.ts'
 import { selects } from './selection.ts'
 import { onlyOwn, User } from './user.ts'
 
@@ -49,12 +50,7 @@ builder.node(Analysis, {
     summary: t.exposeString('summary'),
     result: t.field({
       type: 'JSON',
-      resolve: async ({ id, result }, _args, context) => {
-        if (result !== undefined) return result
-        const whole = await context.loaders.wholeAnalysis.load(id)
-        if (!whole) throw new Error('an analysis is gone')
-        return whole.result
-      },
+      resolve: ({ id, result }, _args, context) => result ?? resultOf(id, context),
     }),
     insights: t.field({
       type: [Insight],
@@ -64,6 +60,13 @@ builder.node(Analysis, {
     createdAt: t.expose('createdAt', { type: 'DateTime' }),
   }),
 })
+
+/** Of an analysis that was read without it. */
+async function resultOf(id: string, { loaders }: Context): Promise<JsonValue> {
+  const whole = await loaders.wholeAnalysis.load(id)
+  if (!whole) throw new Error('an analysis is gone')
+  return whole.result
+}
 
 builder.node(Insight, {
   id: { resolve: insight => insight.id },

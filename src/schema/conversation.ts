@@ -1,8 +1,9 @@
 import type { FoundConversation, MessageRole } from '../database/conversations.ts'
 import type { MessageRow } from '../database/messages.ts'
+import type { JsonValue } from '../shared/json.ts'
 import { builder } from './builder.ts'
 import { type Connection, connectionType, keysetConnection, MAX_PAGE_SIZE } from './connection.ts'
-import { badUserInput } from './context.ts'
+import { badUserInput, type Context } from './context.ts'
 import { selects } from './selection.ts'
 import { onlyOwn, User } from './user.ts'
 
@@ -74,17 +75,20 @@ builder.node(Conversation, {
     messageCount: t.exposeInt('messageCount'),
     metadata: t.field({
       type: 'JSON',
-      resolve: async ({ id, metadata }, _args, context) => {
-        if (metadata !== undefined) return metadata
-        const whole = await context.loaders.wholeConversation.load(id)
-        if (!whole) throw new Error('a conversation is gone')
-        return whole.metadata ?? null
-      },
+      resolve: ({ id, metadata }, _args, context) =>
+        metadata === undefined ? metadataOf(id, context) : metadata,
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime' }),
   }),
 })
+
+/** Of a conversation that was read without them. */
+async function metadataOf(id: string, { loaders }: Context): Promise<JsonValue> {
+  const whole = await loaders.wholeConversation.load(id)
+  if (!whole) throw new Error('a conversation is gone')
+  return whole.metadata ?? null
+}
 
 const ConversationConnection = connectionType('Conversation', Conversation)
 

@@ -3,6 +3,7 @@ import { planKinds, planNoteKinds } from '../providers/plan.ts'
 import { Analysis, Archetype } from './analysis.ts'
 import { builder } from './builder.ts'
 import { connectionType, keysetConnection } from './connection.ts'
+import type { Context } from './context.ts'
 import { selects } from './selection.ts'
 import { onlyOwn, User } from './user.ts'
 
@@ -81,12 +82,7 @@ builder.node(Plan, {
     summary: t.exposeString('summary'),
     items: t.field({
       type: [PlanItem],
-      resolve: async ({ id, items }, _args, context) => {
-        if (items) return items
-        const whole = await context.loaders.wholePlan.load(id)
-        if (!whole) throw new Error('a plan is gone')
-        return whole.items
-      },
+      resolve: ({ id, items }, _args, context) => items ?? itemsOf(id, context),
     }),
     notes: t.expose('notes', {
       type: [PlanNote],
@@ -97,6 +93,13 @@ builder.node(Plan, {
     createdAt: t.expose('createdAt', { type: 'DateTime' }),
   }),
 })
+
+/** Of a plan that was read without them. */
+async function itemsOf(id: string, { loaders }: Context) {
+  const whole = await loaders.wholePlan.load(id)
+  if (!whole) throw new Error('a plan is gone')
+  return whole.items
+}
 
 const PlanConnection = connectionType('Plan', Plan)
 

@@ -176,15 +176,24 @@ export async function send(
 const TICKS = 100
 /** User and system time that a process has used. */
 export async function cpuSeconds(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const fields = await statOf(pid)
   return (Number(fields[11]) + Number(fields[12])) / TICKS
 }
 
-const parentOf = async (pid: number): Promise<number> => {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+/** Of all processes that a process has started, those among them that have ended. */
+export async function cpuSecondsOfChildren(parent: number): Promise<number> {
+  const ended = await statOf(parent)
+  const living = await Promise.all((await childrenOf(parent)).map(pid => cpuSeconds(pid).catch(() => 0)))
+  return living.reduce((sum, one) => sum + one, (Number(ended[13]) + Number(ended[14])) / TICKS)
 }
+
+/** What stands behind the name, from the state on. */
+async function statOf(pid: number): Promise<string[]> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+}
+
+const parentOf = async (pid: number): Promise<number> => Number((await statOf(pid).catch(() => []))[1])
 /** The server process of PostgreSQL, by one of its backends that is there right now. */
 export const postmasterOf = parentOf
 

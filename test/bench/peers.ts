@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type BenchDatabase, startBenchDatabase, useBenchDatabase } from './bench-database.ts'
 import {
-  childrenOf,
   cpuSeconds,
+  cpuSecondsOfChildren,
   type Load,
   loads,
   memoryMb,
@@ -183,12 +183,9 @@ async function measure(
   postmaster: number,
   round: number,
 ): Promise<Measured | undefined> {
-  const databaseProcesses = await childrenOf(postmaster)
-  const cpuOf = async (pids: readonly number[]) =>
-    (await Promise.all(pids.map(pid => cpuSeconds(pid).catch(() => 0)))).reduce((sum, one) => sum + one, 0)
   await resetPeakMemory(server.pid)
   await database.query('SELECT pg_stat_statements_reset()')
-  const [cpu, databaseCpu] = [await cpuSeconds(server.pid), await cpuOf(databaseProcesses)]
+  const [cpu, databaseCpu] = [await cpuSeconds(server.pid), await cpuSecondsOfChildren(postmaster)]
   const sent = await send(server.url, requests, { ...setting, seconds })
   if (sent.answered === 0) return undefined
   const thousands = sent.answered / 1000
@@ -207,7 +204,7 @@ async function measure(
     generator: sent.generator,
     statements: (calls?.calls ?? 0) / sent.answered,
     cpuPerThousand: ((await cpuSeconds(server.pid)) - cpu) / thousands,
-    databaseCpuPerThousand: ((await cpuOf(databaseProcesses)) - databaseCpu) / thousands,
+    databaseCpuPerThousand: ((await cpuSecondsOfChildren(postmaster)) - databaseCpu) / thousands,
     peakMb: await memoryMb(server.pid, 'VmHWM'),
   }
 }

@@ -1,3 +1,10 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createWriteStream } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { createLocks } from '../../src/coordination/locks.ts'
 import { createDatabaseClient } from '../../src/database/client.ts'
 import { createRunTransaction } from '../../src/database/transaction.ts'
@@ -7,6 +14,7 @@ import { SearchCollection } from '../../src/domain/collections/search-collection
 import { systemClock } from '../../src/shared/clock.ts'
 import { createLogger } from '../../src/shared/logger.ts'
 import { createMetrics } from '../../src/shared/metrics.ts'
+import { INTERRUPTED_EXIT_CODE } from '../../src/watch-for-stop.ts'
 import { percentile, round, startBenchDatabase } from './bench-database.ts'
 
 /**
@@ -28,6 +36,7 @@ const REST_MS = 100
 const WORDS = 20_000
 const COLLECTION = 'bench'
 
+const folder = await mkdtemp(join(tmpdir(), 'tributary-search-'))
 const database = await startBenchDatabase()
 const logger = createLogger({ level: 'warn', format: 'json' })
 const metrics = createMetrics()
@@ -101,27 +110,29 @@ async function fill(): Promise<{ documents: number; seconds: number }> {
   return { documents: Math.min(from, DOCUMENTS), seconds: seconds(fromMs) }
 }
 
-/** As a file of any length is ingested, with rests. @returns undefined where the time was up before its end. */
-async function replaceAll(total: number): Promise<number | undefined> {
+/** Of the second version, as operators have them. */
+async function writeDocuments(total: number): Promise<string> {
+  const file = join(folder, 'documents.jsonl')
+  await pipeline(function* () {
+    for (let index = 0; index < total; index++) yield `${JSON.stringify(document(2, index))}\n`
+  }, createWriteStream(file))
+  return file
+}
+
+/** By the command, in a process of its own. @returns undefined where the time was up before its end */
+async function replaceAll(file: string): Promise<number | undefined> {
   const fromMs = performance.now()
-  let tooLate = false
-  await ingestDocuments
-    .executeStream({
-      collection: COLLECTION,
-      replace: true,
-      async *read() {
-        for (let index = 0; index < total; index++) {
-          tooLate = performance.now() - startedAtMs > LIMIT_MS
-          if (tooLate) throw new Error('the time is up')
-          yield document(2, index)
-        }
-      },
-      onProgress: progress('replacing', total),
-    })
-    .catch(error => {
-      if (!tooLate) throw error
-    })
-  return tooLate ? undefined : seconds(fromMs)
+  const command = spawn(
+    process.execPath,
+    [join(import.meta.dirname, '../../src/ingest.ts'), ...[file, '--collection', COLLECTION, '--replace']],
+    { env: { ...process.env, DATABASE_URL: database.url }, stdio: 'inherit' },
+  )
+  const timer = setTimeout(() => command.kill('SIGINT'), Math.max(0, LIMIT_MS - (fromMs - startedAtMs)))
+  const [code] = await once(command, 'exit')
+  clearTimeout(timer)
+  if (code === 0) return seconds(fromMs)
+  if (code === INTERRUPTED_EXIT_CODE) return undefined
+  throw new Error(`the ingestion ended with ${code}`)
 }
 
 async function search(goesOn: () => boolean): Promise<number[]> {
@@ -164,6 +175,7 @@ const forSeconds = () => {
 }
 
 const first = await fill()
+const file = await writeDocuments(first.documents)
 await database.query('VACUUM ANALYZE documents')
 tell('warming up')
 await search(forSeconds())
@@ -173,7 +185,7 @@ const besideWork = forSeconds()
 const [, shared] = await Promise.all([burn(besideWork), search(besideWork)])
 tell(`beside work on no table: ${JSON.stringify(row(shared))}`)
 let ingesting = true
-const second = replaceAll(first.documents).finally(() => {
+const second = replaceAll(file).finally(() => {
   ingesting = false
 })
 const beside = await search(() => ingesting)
@@ -192,4 +204,5 @@ console.table({
 })
 await db.close()
 await database.stop()
+await rm(folder, { recursive: true, force: true })
 process.exit(0)

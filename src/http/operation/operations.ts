@@ -5,6 +5,7 @@ import { inSpan } from '../../shared/tracing.ts'
 import { shareBody } from '../http-answer.ts'
 import { maskError } from '../mask-error.ts'
 import type { VerifiedToken, VerifyToken } from '../token.ts'
+import { AssumedViewers } from './assumed-viewers.ts'
 import { type Caller, identify, verifyAuthorization } from './authenticate.ts'
 import { CompiledQueries } from './compiled-query.ts'
 import { Documents, type KnownOperation, withoutSuggestion } from './documents.ts'
@@ -86,6 +87,7 @@ export function createRunOperation(options: OperationOptions): RunOperation {
   const compiled = new CompiledQueries(schema)
   const subscriptions = new OpenSubscriptions(options.subscriptionLimits)
   const executions = new SharedExecutions<ExecutionResult>()
+  const viewers = new AssumedViewers()
 
   return async (sent, facts) => {
     let admitted: Admitted | undefined
@@ -171,7 +173,25 @@ export function createRunOperation(options: OperationOptions): RunOperation {
   /** Who asks is looked up with it: what is told of them is as new as everything else. */
   async function execute(admitted: Admitted, scope: OperationScope): Promise<ExecutionResult> {
     const { operation, verified } = admitted
-    const context = createContext(admitted, await identify(services, verified, operation), () => scope.signal)
+    const looking = identify(services, verified, operation)
+    if (operation.type !== 'query' || !verified) return executeFor(admitted, await looking, scope)
+    const { principal, expiresAt: tokenExpiresAt } = verified
+    const viewer = viewers.of(principal)
+    // Nothing of it is told to anybody before it is known who asks; a query changes nothing.
+    const meanwhile = viewer && executeFor(admitted, { principal, viewer, tokenExpiresAt }, scope)
+    meanwhile?.catch(() => {})
+    const caller = await looking
+    const confirmed = viewers.confirm(principal, caller.viewer)
+    return meanwhile && confirmed ? meanwhile : executeFor(admitted, caller, scope)
+  }
+
+  async function executeFor(
+    admitted: Admitted,
+    caller: Caller,
+    scope: OperationScope,
+  ): Promise<ExecutionResult> {
+    const { operation } = admitted
+    const context = createContext(admitted, caller, () => scope.signal)
     const run = () => compiled.execute(operation, argsOf(admitted, context))
     // What a mutation has begun it finishes: a client that leaves must not undo what it has asked for.
     return inSpan(tracing, operation.label, spanOf(operation), async () =>
