@@ -1,4 +1,3 @@
-import { AsyncResource } from 'node:async_hooks'
 import { connect } from 'node:net'
 import pg from 'pg'
 import { currentOperation, type OperationScope } from '../shared/operation-scope.ts'
@@ -22,29 +21,64 @@ interface Session {
   readonly connection: { readonly stream: { destroy(): void } }
 }
 
+type Callback = (error: unknown, result?: unknown) => void
+
 /**
  * A connection whose statements end with the operation that sent them. The server is told so over a connection of its own, and
  * the statement settles only once that has happened: a request to cancel that came later would meet another one's statement.
  */
 export class CancellableClient extends pg.Client {
+  /** When what it has been sent last is given up, as `performance.now` counts; while an answer is waited for. */
+  #givenUpAtMs = Number.POSITIVE_INFINITY
+  readonly #answerTimeoutMs: number
+
+  constructor(config: pg.ClientConfig & { answerTimeoutMs?: number }) {
+    super(config)
+    this.#answerTimeoutMs = config.answerTimeoutMs ?? Number.POSITIVE_INFINITY
+  }
+
   override query(...args: unknown[]): never {
     const [config, second, third] = args
+    if (typeof (config as { submit?: unknown })?.submit === 'function') return this.#pass(...args) as never
+    const callback = (typeof second === 'function' ? second : third) as Callback | undefined
+    const values = typeof second === 'function' ? undefined : second
     const scope = currentOperation()
     const session = this as unknown as Session
-    const send = (...sent: unknown[]) => (super.query as (...sent: unknown[]) => unknown)(...sent)
-    if (!scope || session.pipeline || typeof (config as { submit?: unknown })?.submit === 'function')
-      return send(...args) as never
-    const callback = (typeof second === 'function' ? second : third) as
-      | ((error: unknown, result?: unknown) => void)
-      | undefined
-    const values = typeof second === 'function' ? undefined : second
-    const result = cancellable(session, scope, textOf(config), () => send(config, values) as Promise<unknown>)
+    const result =
+      scope && !session.pipeline
+        ? cancellable(session, scope, textOf(config), () => this.#send(config, values))
+        : this.#send(config, values)
     if (!callback) return result as never
     result.then(
       answer => callback(null, answer),
       error => callback(error),
     )
     return undefined as never
+  }
+
+  /** Ends the connection, and with it the statement, where an answer does not come: over one that has gone silent it never would. */
+  giveUpIfLate(nowMs: number): void {
+    if (nowMs > this.#givenUpAtMs) (this as unknown as Session).connection.stream.destroy()
+  }
+
+  /**
+   * Always with a callback. Without one, the library makes a closure of its own and assigns it to the query, which V8
+   * allocates among the old objects: all rows of all answers then outlive every collection of young ones.
+   */
+  #send(config: unknown, values: unknown): Promise<unknown> {
+    this.#givenUpAtMs = performance.now() + this.#answerTimeoutMs
+    return new Promise((resolve, reject) => {
+      const settle: Callback = (error, result) => {
+        this.#givenUpAtMs = Number.POSITIVE_INFINITY
+        if (error) reject(error)
+        else resolve(result)
+      }
+      this.#pass(config, values, settle)
+    })
+  }
+
+  #pass(...args: unknown[]): unknown {
+    return (super.query as (...args: unknown[]) => unknown)(...args)
   }
 }
 
@@ -100,16 +134,44 @@ function textOf(config: unknown): string {
   return String((config as { text?: unknown } | null)?.text ?? '')
 }
 
-/** A pool that calls back on behalf of whoever asked, and not of whoever has just given a connection back. */
+const LATE_CHECK_MS = 1000
+
+/** A pool of such connections. Who asks waits for promises alone, and so goes on in their own name, not in that of who gave a connection back. */
 export class CancellablePool extends pg.Pool {
-  constructor(config: pg.PoolConfig) {
-    super({ ...config, Client: CancellableClient as never })
+  readonly #connections = new Set<CancellableClient>()
+  readonly #lateCheck: NodeJS.Timeout
+
+  constructor({ answerTimeoutMs, ...config }: pg.PoolConfig & { answerTimeoutMs: number }) {
+    super({ ...config, answerTimeoutMs, Client: CancellableClient } as unknown as pg.PoolConfig)
+    const ours = (connection: unknown) => connection as CancellableClient
+    this.on('connect', connection => this.#connections.add(ours(connection)))
+    this.on('remove', connection => this.#connections.delete(ours(connection)))
+    // One timer for all of them: one for each statement costs more than all else that is done for it here.
+    this.#lateCheck = setInterval(() => {
+      const nowMs = performance.now()
+      for (const connection of this.#connections) connection.giveUpIfLate(nowMs)
+    }, LATE_CHECK_MS).unref()
   }
 
-  override connect(callback?: unknown): never {
-    const connect = (callback?: unknown) => (super.connect as (callback?: unknown) => unknown)(callback)
-    return connect(
-      typeof callback === 'function' ? AsyncResource.bind(callback as () => void) : callback,
-    ) as never
+  override query(...args: unknown[]): never {
+    return this.#query(args) as never
+  }
+
+  async #query([config, values]: unknown[]): Promise<unknown> {
+    const connection = await this.connect()
+    let failed: Error | undefined
+    try {
+      return await connection.query(config as pg.QueryConfig, values as unknown[])
+    } catch (error) {
+      failed = error as Error
+      throw error
+    } finally {
+      connection.release(failed)
+    }
+  }
+
+  override end(...args: never[]): never {
+    clearInterval(this.#lateCheck)
+    return (super.end as (...args: never[]) => never)(...args)
   }
 }

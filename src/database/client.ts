@@ -44,6 +44,13 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
 /** How long a request waits for a connection before it is told that the database is busy. */
 const CONNECT_TIMEOUT_MS = 10_000
 
+const preparedNames = new Map<string, string>()
+
+/** Has the server parse and plan it once on each connection in transactions too, which know a statement by its text alone. */
+export function prepareInTransactions({ name, text }: Statement): void {
+  preparedNames.set(text, name)
+}
+
 /** The bounds of every session, and UTC, because Prisma's adapter sends instants without a zone. */
 export function sessionUrl(databaseUrl: string, settings: Record<string, string | number>): string {
   const url = new URL(databaseUrl)
@@ -55,7 +62,7 @@ export function sessionUrl(databaseUrl: string, settings: Record<string, string 
 /** One pool for Prisma and for prepared statements alike, so that the bound on connections is one bound. */
 export function createDatabaseClient(options: DatabaseOptions): DatabaseClient {
   const { logger, metrics } = options
-  const pool = new CancellablePool({
+  const pool: pg.Pool = new CancellablePool({
     connectionString: sessionUrl(options.url, {
       TimeZone: 'UTC',
       lock_timeout: options.lockTimeoutMs,
@@ -64,7 +71,7 @@ export function createDatabaseClient(options: DatabaseOptions): DatabaseClient {
     }),
     max: options.poolSize,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: ANSWER_TIMEOUT_MS,
+    answerTimeoutMs: ANSWER_TIMEOUT_MS,
     application_name: 'tributary',
     keepAlive: true,
     types: typesInUtc(),
@@ -81,7 +88,9 @@ export function createDatabaseClient(options: DatabaseOptions): DatabaseClient {
     idle: pool.idleCount,
     waiting: pool.waitingCount,
   }))
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
+  const prisma = new PrismaClient({
+    adapter: new PrismaPg(pool, { statementNameGenerator: ({ sql }) => preparedNames.get(sql) ?? '' }),
+  })
   let closed: Promise<void> | undefined
   return {
     pool,

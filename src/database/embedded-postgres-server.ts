@@ -192,8 +192,8 @@ const settings: Record<string, string> = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
   max_connections: '200',
-  shared_buffers: '64MB',
-  max_wal_size: '256MB',
+  shared_buffers: '256MB',
+  max_wal_size: '512MB',
   // Three helper processes less. What fits into memory, as these data do, gains nothing from them.
   io_method: 'sync',
   timezone: 'UTC',

@@ -6,6 +6,7 @@ import { inSpan, type Tracing } from '../shared/tracing.ts'
 import { runInTransactionScope, runOutsideTransactionScope } from '../shared/transaction-scope.ts'
 import {
   type DatabaseClient,
+  prepareInTransactions,
   type Queryable,
   type Statement,
   toParameter,
@@ -103,6 +104,7 @@ function bind(
   return {
     prisma,
     query<Row>(statement: Statement, values: readonly Value[] = []) {
+      prepareInTransactions(statement)
       // Prisma's promises begin with their `then`.
       return tracedStatement(tracing, statement, async () =>
         prisma.$queryRawUnsafe<Row[]>(statement.text, ...values.map(toParameter)),

@@ -77,15 +77,15 @@ export interface Context {
   readonly viewer: Viewer | null
   /** The address that attempts are counted for. */
   readonly client: string
-  readonly tokenExpiresAt?: Date
+  readonly tokenExpiresAt?: Date | undefined
   /** Why it is not known whose token it is: the database is away. */
   readonly viewerUnknown?: unknown
   /** Aborts when the client leaves. */
   readonly signal?: AbortSignal
   /** Of a client that resumes an event stream: the id of the last event that it has seen. */
-  readonly lastEventId?: string
+  readonly lastEventId?: string | undefined
   /** The id of the event that is being made, where the subscription gives its own. */
-  eventId?: string
+  eventId?: string | undefined
   /** New for each request, and for each event of a subscription: a loader that lives on serves stale rows. */
   loaders: Loaders
 }

@@ -2,24 +2,30 @@ const DAY_MS = 86_400_000
 const TWO_DIGITS = Array.from({ length: 100 }, (_, number) => String(number).padStart(2, '0'))
 const THREE_DIGITS = Array.from({ length: 1000 }, (_, number) => String(number).padStart(3, '0'))
 
-let newestDay = Number.NaN
-/** Of that day, to the T. */
-let dayText = ''
+/** A year of days, by the last digits of their numbers: lists of rows are of the same few days again and again. */
+const KEPT_DAYS = 512
+const days = Array.from({ length: KEPT_DAYS }, () => ({ number: Number.NaN, text: '' }))
+
+/** `2026-01-31T`. */
+function dayText(number: number): string {
+  const day = days[number & (KEPT_DAYS - 1)]
+  if (day?.number === number) return day.text
+  const text = new Date(number * DAY_MS).toISOString().slice(0, -'00:00:00.000Z'.length)
+  days[number & (KEPT_DAYS - 1)] = { number, text }
+  return text
+}
 
 /**
- * What `toISOString` gives, several times as fast where many instants of one day come one after another, as in a list of rows.
+ * What `toISOString` gives, several times as fast.
  * @throws RangeError as it does
  */
 export function toIsoText(instant: Date): string {
-  const day = Math.floor(instant.getTime() / DAY_MS)
-  if (day !== newestDay) {
-    dayText = new Date(day * DAY_MS).toISOString().slice(0, -'00:00:00.000Z'.length)
-    newestDay = day
-  }
-  const ms = instant.getTime() - day * DAY_MS
+  const time = instant.getTime()
+  const day = Math.floor(time / DAY_MS)
+  const ms = time - day * DAY_MS
   const seconds = Math.floor(ms / 1000)
   const minutes = Math.floor(seconds / 60)
-  return `${dayText}${TWO_DIGITS[Math.floor(minutes / 60)]}:${TWO_DIGITS[minutes % 60]}:${TWO_DIGITS[seconds % 60]}.${THREE_DIGITS[ms % 1000]}Z`
+  return `${dayText(day)}${TWO_DIGITS[Math.floor(minutes / 60)]}:${TWO_DIGITS[minutes % 60]}:${TWO_DIGITS[seconds % 60]}.${THREE_DIGITS[ms % 1000]}Z`
 }
 
 const ZERO = '0'.charCodeAt(0)

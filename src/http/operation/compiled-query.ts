@@ -9,6 +9,7 @@ import {
 } from 'graphql'
 import { compileQuery, isCompiledQuery } from 'graphql-jit'
 import { LRUCache } from 'lru-cache'
+import { compilableSchema } from './compilable-schema.ts'
 import type { KnownOperation } from './documents.ts'
 
 /** Compiling takes a millisecond: what a client sends once or twice is executed as it stands. */
@@ -16,6 +17,8 @@ const USES_BEFORE = 2
 /** Of a few hundred kB each at most; a product's frontends have fewer. */
 const MAX_COMPILED = 500
 
+/** Asks for the schema, which must be the one that clients know. */
+const INTROSPECTION = /__(?:schema|type)\b/
 /** Names that objects have by themselves: as a variable the compiler would take them for sent, and as an alias put them last. */
 const INHERITED = new RegExp(`\\b(?:__proto__|${Object.getOwnPropertyNames(Object.prototype).join('|')})\\b`)
 
@@ -26,10 +29,12 @@ const INHERITED = new RegExp(`\\b(?:__proto__|${Object.getOwnPropertyNames(Objec
  */
 export class CompiledQueries {
   readonly #schema: GraphQLSchema
+  readonly #compilable: GraphQLSchema
   readonly #known = new LRUCache<number, { uses: number; run: Run | undefined }>({ max: MAX_COMPILED })
 
   constructor(schema: GraphQLSchema) {
     this.#schema = schema
+    this.#compilable = compilableSchema(schema)
   }
 
   async execute(operation: KnownOperation, args: ExecutionArgs): Promise<ExecutionResult> {
@@ -68,8 +73,10 @@ export class CompiledQueries {
 
   #compile({ document, node }: KnownOperation): Run | undefined {
     const { loc } = node
-    if (!loc || INHERITED.test(loc.source.body) || mayJoinConditions(loc.source.body)) return undefined
-    const compiled = compileQuery(this.#schema, document, node.name?.value)
+    const text = loc?.source.body
+    if (text === undefined || INHERITED.test(text) || mayJoinConditions(text)) return undefined
+    const schema = INTROSPECTION.test(text) ? this.#schema : this.#compilable
+    const compiled = compileQuery(schema, document, node.name?.value)
     if (!isCompiledQuery(compiled)) return undefined
     return (context, variables) => compiled.query(undefined, context, variables)
   }

@@ -1,5 +1,5 @@
 import { type ExecutionResult, type GraphQLSchema, subscribe } from 'graphql'
-import type { Context, Services } from '../../schema/context.ts'
+import type { Services } from '../../schema/context.ts'
 import { OperationScope, runInOperation, untilEnd } from '../../shared/operation-scope.ts'
 import { inSpan } from '../../shared/tracing.ts'
 import { shareBody } from '../http-answer.ts'
@@ -17,6 +17,7 @@ import { readParams } from './operation-params.ts'
 import type { PersistedOperations } from './persisted-operations.ts'
 import type { RateLimits } from './rate-limits.ts'
 import { badRequest, RateLimited, Refused, refusal, tooComplex } from './refused.ts'
+import { RequestContext } from './request-context.ts'
 import type { ShapeLimits } from './shape-limits.ts'
 import { SharedExecutions } from './shared-executions.ts'
 
@@ -191,7 +192,11 @@ export function createRunOperation(options: OperationOptions): RunOperation {
     scope: OperationScope,
   ): Promise<ExecutionResult> {
     const { operation } = admitted
-    const context = createContext(admitted, caller, () => scope.signal)
+    const context = new RequestContext(services, {
+      facts: admitted.facts,
+      caller,
+      signal: () => scope.signal,
+    })
     const run = () => compiled.execute(operation, argsOf(admitted, context))
     // What a mutation has begun it finishes: a client that leaves must not undo what it has asked for.
     return inSpan(tracing, operation.label, spanOf(operation), async () =>
@@ -203,7 +208,8 @@ export function createRunOperation(options: OperationOptions): RunOperation {
     const { operation, verified, facts } = admitted
     const { label } = operation
     const signal = () => facts.signal ?? scope.signal
-    const context = createContext(admitted, await identify(services, verified, operation), signal)
+    const caller = await identify(services, verified, operation)
+    const context = new RequestContext(services, { facts, caller, signal })
     const close = subscriptions.open({ socket: facts.socket, principal: context.principal })
     let ends = false
     try {
@@ -229,22 +235,7 @@ export function createRunOperation(options: OperationOptions): RunOperation {
     }
   }
 
-  function createContext({ facts }: Admitted, caller: Caller, signal: () => AbortSignal): Context {
-    return {
-      services,
-      requestId: facts.requestId,
-      client: facts.client,
-      ...caller,
-      // Made for those who ask for it alone.
-      get signal() {
-        return signal()
-      },
-      ...(facts.lastEventId !== undefined && { lastEventId: facts.lastEventId }),
-      loaders: services.createLoaders(),
-    }
-  }
-
-  function argsOf({ operation: { document, node }, variables }: Admitted, contextValue: Context) {
+  function argsOf({ operation: { document, node }, variables }: Admitted, contextValue: RequestContext) {
     return {
       schema,
       document,
