@@ -2,6 +2,7 @@ import { connect } from 'node:net'
 import pg from 'pg'
 import { currentOperation, type OperationScope } from '../shared/operation-scope.ts'
 import { SQLSTATE, sqlState } from './postgres-errors.ts'
+import { type ColumnTypes, type Connection, PreparedQuery } from './prepared-query.ts'
 
 /** A server that takes longer to be told has other troubles; the connection is given up then. */
 const CANCEL_TIMEOUT_MS = 2000
@@ -18,7 +19,7 @@ interface Session {
   readonly port: number
   /** Several statements, of several operations, are under way at once. */
   readonly pipeline?: boolean
-  readonly connection: { readonly stream: { destroy(): void } }
+  readonly connection: Connection
 }
 
 type Callback = (error: unknown, result?: unknown) => void
@@ -42,18 +43,32 @@ export class CancellableClient extends pg.Client {
     if (typeof (config as { submit?: unknown })?.submit === 'function') return this.#pass(...args) as never
     const callback = (typeof second === 'function' ? second : third) as Callback | undefined
     const values = typeof second === 'function' ? undefined : second
-    const scope = currentOperation()
-    const session = this as unknown as Session
-    const result =
-      scope && !session.pipeline
-        ? cancellable(session, scope, textOf(config), () => this.#send(config, values))
-        : this.#send(config, values)
+    const result = this.#inOperation(textOf(config), () => this.#send(config, values))
     if (!callback) return result as never
     result.then(
       answer => callback(null, answer),
       error => callback(error),
     )
     return undefined as never
+  }
+
+  /** Prepared once on this connection. */
+  runPrepared<Row>(
+    statement: { readonly name: string; readonly text: string },
+    values: readonly (string | null)[],
+    types: ColumnTypes,
+  ): Promise<Row[]> {
+    return this.#inOperation(statement.text, () =>
+      this.#answered<Row[]>(callback =>
+        this.#pass(new PreparedQuery<Row>(statement, { values, types, callback })),
+      ),
+    )
+  }
+
+  #inOperation<Result>(text: string, send: () => Promise<Result>): Promise<Result> {
+    const scope = currentOperation()
+    const session = this as unknown as Session
+    return scope && !session.pipeline ? cancellable(session, scope, text, send) : send()
   }
 
   /** Ends the connection, and with it the statement, where an answer does not come: over one that has gone silent it never would. */
@@ -66,14 +81,17 @@ export class CancellableClient extends pg.Client {
    * allocates among the old objects: all rows of all answers then outlive every collection of young ones.
    */
   #send(config: unknown, values: unknown): Promise<unknown> {
+    return this.#answered(callback => this.#pass(config, values, callback))
+  }
+
+  #answered<Result>(send: (callback: (error: unknown, result: Result) => void) => void): Promise<Result> {
     this.#givenUpAtMs = performance.now() + this.#answerTimeoutMs
     return new Promise((resolve, reject) => {
-      const settle: Callback = (error, result) => {
+      send((error, result) => {
         this.#givenUpAtMs = Number.POSITIVE_INFINITY
         if (error) reject(error)
         else resolve(result)
-      }
-      this.#pass(config, values, settle)
+      })
     })
   }
 
@@ -82,12 +100,12 @@ export class CancellableClient extends pg.Client {
   }
 }
 
-async function cancellable(
+async function cancellable<Result>(
   session: Session,
   scope: OperationScope,
   text: string,
-  send: () => Promise<unknown>,
-): Promise<unknown> {
+  send: () => Promise<Result>,
+): Promise<Result> {
   const endsTransaction = ENDS_TRANSACTION.test(text)
   if (scope.end && !endsTransaction) throw scope.end.reason
   let cancelling: Promise<void> | undefined
@@ -153,15 +171,24 @@ export class CancellablePool extends pg.Pool {
     }, LATE_CHECK_MS).unref()
   }
 
-  override query(...args: unknown[]): never {
-    return this.#query(args) as never
+  override query(...[config, values]: unknown[]): never {
+    return this.#lend(connection => connection.query(config, values) as Promise<unknown>) as never
   }
 
-  async #query([config, values]: unknown[]): Promise<unknown> {
-    const connection = await this.connect()
+  /** On any connection, on which it is prepared once. */
+  runPrepared<Row>(
+    statement: { readonly name: string; readonly text: string },
+    values: readonly (string | null)[],
+    types: ColumnTypes,
+  ): Promise<Row[]> {
+    return this.#lend(connection => connection.runPrepared<Row>(statement, values, types))
+  }
+
+  async #lend<Result>(work: (connection: CancellableClient) => Promise<Result>): Promise<Result> {
+    const connection = (await this.connect()) as unknown as CancellableClient & pg.PoolClient
     let failed: Error | undefined
     try {
-      return await connection.query(config as pg.QueryConfig, values as unknown[])
+      return await work(connection)
     } catch (error) {
       failed = error as Error
       throw error

@@ -6,6 +6,7 @@ import type { Metrics } from '../shared/metrics.ts'
 import type { Tracing } from '../shared/tracing.ts'
 import { CancellablePool } from './cancellable-client.ts'
 import { PrismaClient } from './generated/client.ts'
+import type { ColumnTypes } from './prepared-query.ts'
 
 export type Value = string | number | boolean | null | Date
 
@@ -62,7 +63,8 @@ export function sessionUrl(databaseUrl: string, settings: Record<string, string 
 /** One pool for Prisma and for prepared statements alike, so that the bound on connections is one bound. */
 export function createDatabaseClient(options: DatabaseOptions): DatabaseClient {
   const { logger, metrics } = options
-  const pool: pg.Pool = new CancellablePool({
+  const types = typesInUtc()
+  const pool = new CancellablePool({
     connectionString: sessionUrl(options.url, {
       TimeZone: 'UTC',
       lock_timeout: options.lockTimeoutMs,
@@ -74,7 +76,7 @@ export function createDatabaseClient(options: DatabaseOptions): DatabaseClient {
     answerTimeoutMs: ANSWER_TIMEOUT_MS,
     application_name: 'tributary',
     keepAlive: true,
-    types: typesInUtc(),
+    types,
   })
   // A connection that the server ends while it is idle is replaced by the next query; without a listener it would end the process.
   pool.on('error', error => logger.warn({ err: error }, 'an idle database connection was lost'))
@@ -96,14 +98,9 @@ export function createDatabaseClient(options: DatabaseOptions): DatabaseClient {
     pool,
     prisma,
     query<Row>(statement: Statement, values: readonly Value[] = []) {
-      return tracedStatement(options.tracing, statement, async () => {
-        const result = await pool.query({
-          name: statement.name,
-          text: statement.text,
-          values: values.map(toParameter),
-        })
-        return result.rows as Row[]
-      })
+      return tracedStatement(options.tracing, statement, () =>
+        pool.runPrepared<Row>(statement, values.map(toText), types as unknown as ColumnTypes),
+      )
     },
     close() {
       closed ??= prisma.$disconnect().then(() => pool.end())
@@ -130,6 +127,11 @@ export function tracedStatement<T>(
   if (!tracing) return work()
   const attributes = { 'db.system.name': 'postgresql', 'db.query.summary': name }
   return tracing.span(`SQL ${name}`, { kind: 'client', attributes }, work)
+}
+
+function toText(value: Value): string | null {
+  const parameter = toParameter(value)
+  return parameter === null ? null : String(parameter)
 }
 
 /** Instants go out as ISO 8601 in UTC, whichever driver carries them. */

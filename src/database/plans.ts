@@ -40,16 +40,16 @@ export interface PlanRow {
   createdAt: Date
 }
 
-/** What lists and most readers show of a plan; its items are large. */
-export type PlanHead = Omit<PlanRow, 'items'>
+/** What lists and most readers show of a plan; its items are large, and its notes are JSON too. */
+export type PlanHead = Omit<PlanRow, 'items' | 'notes'>
 
 const HEAD = `
   id, user_id AS "userId", kind, archetype, analysis_id AS "analysisId", analysis_source AS "analysisSource", days,
-  title, summary, notes, date::text AS date, generation_id AS "generationId", created_at AS "createdAt"`
-const COLUMNS = `${HEAD}, items`
-/** With the items, or without. */
+  title, summary, date::text AS date, generation_id AS "generationId", created_at AS "createdAt"`
+const COLUMNS = `${HEAD}, items, notes`
+/** With the items and the notes, or without. */
 export type PlanColumns = 'heads' | 'whole'
-export type FoundPlan = PlanHead & { items?: PlanItemRow[] }
+export type FoundPlan = PlanHead & Partial<Pick<PlanRow, 'items' | 'notes'>>
 
 /** What decides about a plan, and what a new one is made from beside the analysis. */
 export interface PlanFacts {

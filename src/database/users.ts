@@ -24,10 +24,18 @@ const FIND_BY_SUBJECTS = {
     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (issuer, subject, place)
     CROSS JOIN LATERAL (SELECT ${USER_COLUMNS} FROM users WHERE issuer = k.issuer AND subject = k.subject) u`,
 }
+/** For whoever asks alone: a quarter of the time. */
+const FIND_BY_SUBJECT = {
+  name: 'users-find-by-subject',
+  text: `SELECT ${USER_COLUMNS} FROM users WHERE issuer = $1::text AND subject = $2::text`,
+}
 export async function findUsersBySubjects(
   db: Queryable,
   subjects: readonly SubjectKey[],
 ): Promise<(UserRow | null)[]> {
+  const [one, another] = subjects
+  if (one && !another)
+    return [(await db.query<UserRow>(FIND_BY_SUBJECT, [one.issuer, one.subject]))[0] ?? null]
   const values = [
     toArray(subjects.map(({ issuer }) => issuer)),
     toArray(subjects.map(({ subject }) => subject)),

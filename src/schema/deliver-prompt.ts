@@ -63,7 +63,7 @@ builder.mutationField('deliverPrompt', t =>
       switch (outcome?.type) {
         case 'applied':
         case 'duplicate': {
-          const [prompt] = await context.loaders.promptsByInterview.load(interviewId)
+          const prompt = await context.loaders.promptByInterview.load(interviewId)
           // Its messageId had been a failure's, and the interview has no prompt.
           if (!prompt) return invalidTransition({ from: outcome.interview.status, to: 'READY' })
           const { interview, type } = outcome

@@ -66,8 +66,7 @@ builder.node(Interview, {
     enhancedPrompt: t.field({
       type: EnhancedPrompt,
       nullable: true,
-      resolve: async ({ id }, _args, context) =>
-        (await context.loaders.promptsByInterview.load(id))[0] ?? null,
+      resolve: ({ id }, _args, context) => context.loaders.promptByInterview.load(id),
     }),
     history: t.field({
       type: [InterviewStatusChange],

@@ -1,4 +1,5 @@
-import type { FoundPlan, PlanItemRow, PlanNoteRow } from '../database/plans.ts'
+import type { GraphQLResolveInfo } from 'graphql'
+import type { FoundPlan, PlanItemRow, PlanNoteRow, PlanRow } from '../database/plans.ts'
 import { planKinds, planNoteKinds } from '../providers/plan.ts'
 import { Analysis, Archetype } from './analysis.ts'
 import { builder } from './builder.ts'
@@ -55,7 +56,7 @@ builder.node(Plan, {
   loadWithoutCache: (id, context, info) =>
     onlyOwn<FoundPlan>(
       context,
-      selects(info, 'items') ? context.loaders.wholePlan.load(id) : context.loaders.plan.load(id),
+      showsAll(info) ? context.loaders.wholePlan.load(id) : context.loaders.plan.load(id),
       plan => plan.userId,
     ),
   fields: t => ({
@@ -82,23 +83,29 @@ builder.node(Plan, {
     summary: t.exposeString('summary'),
     items: t.field({
       type: [PlanItem],
-      resolve: ({ id, items }, _args, context) => items ?? itemsOf(id, context),
+      resolve: ({ id, items }, _args, context) => items ?? wholeOf(id, context).then(whole => whole.items),
     }),
-    notes: t.expose('notes', {
+    notes: t.field({
       type: [PlanNote],
       description:
         'What of the preferences it does not keep. A plan of a language model is taken as it comes: a dish that seems to break the diet or a restriction is named here and in the summary.',
+      resolve: ({ id, notes }, _args, context) => notes ?? wholeOf(id, context).then(whole => whole.notes),
     }),
     date: t.expose('date', { type: 'Date' }),
     createdAt: t.expose('createdAt', { type: 'DateTime' }),
   }),
 })
 
-/** Of a plan that was read without them. */
-async function itemsOf(id: string, { loaders }: Context) {
+/** Of one that was read without its items and notes. */
+async function wholeOf(id: string, { loaders }: Context): Promise<PlanRow> {
   const whole = await loaders.wholePlan.load(id)
   if (!whole) throw new Error('a plan is gone')
-  return whole.items
+  return whole
+}
+
+/** Whether it is to be read with its items and notes. */
+function showsAll(info: GraphQLResolveInfo): boolean {
+  return selects(info, 'items') || selects(info, 'notes')
 }
 
 const PlanConnection = connectionType('Plan', Plan)
@@ -107,7 +114,7 @@ builder.objectField(Analysis, 'plans', t =>
   t.field({
     type: [Plan],
     resolve: (analysis, _args, { loaders }, info) =>
-      (selects(info, 'items') ? loaders.wholePlansByAnalysis : loaders.plansByAnalysis).load(analysis.id),
+      (showsAll(info) ? loaders.wholePlansByAnalysis : loaders.plansByAnalysis).load(analysis.id),
   }),
 )
 
@@ -122,7 +129,7 @@ builder.objectFields(User, t => ({
     },
     resolve: (user, args, { loaders }, info) => {
       const filter = { userId: user.id, kind: args.kind ?? null, archetype: args.archetype ?? null }
-      const pages = selects(info, 'items') ? loaders.wholePlanPage : loaders.planPage
+      const pages = showsAll(info) ? loaders.wholePlanPage : loaders.planPage
       return keysetConnection(
         args,
         page => pages.load({ ...filter, page }),
@@ -135,7 +142,7 @@ builder.objectFields(User, t => ({
     nullable: true,
     args: { kind: t.arg({ type: PlanKind }), archetype: t.arg({ type: Archetype }) },
     resolve: (user, { kind, archetype }, { loaders }, info) =>
-      (selects(info, 'items') ? loaders.latestWholePlan : loaders.latestPlan).load({
+      (showsAll(info) ? loaders.latestWholePlan : loaders.latestPlan).load({
         userId: user.id,
         kind,
         archetype,

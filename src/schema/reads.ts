@@ -112,15 +112,22 @@ export function createReads({
     })
   const itself = (id: string) => id
   /** One row or none for each id. */
-  const rowById = <Row extends { id: string }>(
+  const rowBy = <Row>(
     loader: string,
+    keyOf: (row: Row) => string,
     find: (db: Queryable, ids: readonly string[], columns: Columns) => Promise<readonly Row[]>,
     columns: Columns = 'heads',
   ) =>
     batcher<string, Row | null>(loader, MAX_ROWS, itself, async (db, ids) => {
-      const rowById = new Map((await find(db, ids, columns)).map(row => [row.id, row]))
+      const rowById = new Map<string, Row>()
+      for (const row of await find(db, ids, columns)) rowById.set(keyOf(row), row)
       return ids.map(id => rowById.get(id) ?? null)
     })
+  const rowById = <Row extends { id: string }>(
+    loader: string,
+    find: (db: Queryable, ids: readonly string[], columns: Columns) => Promise<readonly Row[]>,
+    columns: Columns = 'heads',
+  ) => rowBy<Row>(loader, row => row.id, find, columns)
   /** A list for each id. */
   const rowsBy = <Row>(
     loader: string,
@@ -193,8 +200,8 @@ export function createReads({
     interviewPageOfStatus: batcher('interviewPage', MAX_PAGES, userAndPage, findInterviewPagesOfStatus),
     interviewCount: batcher('interviewCount', MAX_LISTS, userAndMore, countInterviews),
     enhancedPrompt: rowById('enhancedPrompt', findPromptsByIds),
-    promptsByInterview: rowsBy<EnhancedPromptRow>(
-      'promptsByInterview',
+    promptByInterview: rowBy<EnhancedPromptRow>(
+      'promptByInterview',
       row => row.interviewId,
       findPromptsByInterviewIds,
     ),

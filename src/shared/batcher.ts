@@ -32,9 +32,9 @@ interface Waiting<Key, Value> {
 }
 
 /**
- * Reads for all callers of the process with few statements: a batch goes out while others gather behind it. Who asks when
- * fewer than two batches are under way goes out at the end of the event loop's turn, with whoever asked in the same turn,
- * and so waits for nothing. Nobody is handed what was read before they asked: a key joins only a batch that has not been
+ * Reads for all callers of the process with few statements: a batch goes out while others gather behind it. Who asks when none is
+ * under way goes out at once, with what is asked by the same piece of work; when one is, at the end of the event loop's turn, with
+ * whoever asks in the same turn. Neither waits for anything. Nobody is handed what was read before they asked: a key joins only a batch that has not been
  * sent. A batch belongs to nobody: a caller that leaves takes nothing from the others; all of a batch share its failure.
  */
 export class Batcher<Key, Value> {
@@ -63,10 +63,12 @@ export class Batcher<Key, Value> {
     this.#gathering.set(id, { key, answer: promise, resolve, reject, carried: this.#options.carry?.() })
     if (!this.#leaving && this.#underWay < MAX_UNDER_WAY) {
       this.#leaving = true
-      setImmediate(() => {
+      const leave = () => {
         this.#leaving = false
         this.#send()
-      })
+      }
+      if (this.#underWay === 0) process.nextTick(leave)
+      else setImmediate(leave)
     }
     return promise
   }

@@ -1,5 +1,4 @@
 import { Server } from 'node:http'
-import pg from 'pg'
 import {
   afterAll,
   afterEach,
@@ -11,6 +10,7 @@ import {
   test,
   vi,
 } from 'vitest'
+import { CancellablePool } from '../../src/database/cancellable-client.ts'
 import { loadReadsData, type ReadsData, subjectOf } from '../bench/reads-data.ts'
 import { type Shape, shapes } from '../bench/reads-shapes.ts'
 import { FakeGenerator } from '../support/fake-generator.ts'
@@ -23,22 +23,22 @@ import { until } from '../support/until.ts'
 const STATEMENTS: Record<string, string[]> = {
   // Nobody is asked about: no look at who asks.
   typename: [],
-  analysis: ['users-find-by-subjects', 'analyses-find-by-ids'],
-  viewer: ['users-find-by-subjects', 'analyses-find-latest-heads', 'tracking-find-by-user-ids'],
+  analysis: ['users-find-by-subject', 'analyses-find-by-ids'],
+  viewer: ['users-find-by-subject', 'analyses-find-latest-heads', 'tracking-find-by-user-ids'],
   analyses: [
-    'users-find-by-subjects',
+    'users-find-by-subject',
     'analyses-head-pages',
     'insights-find-by-analysis-ids',
     'plans-find-heads-by-analysis-ids',
   ],
   interviews: [
-    'users-find-by-subjects',
+    'users-find-by-subject',
     'interviews-pages',
     'enhanced-prompts-find-by-interview-ids',
     'interview-changes-find-by-interview-ids',
   ],
-  messages: ['users-find-by-subjects', 'conversations-find-heads-by-session', 'messages-pages'],
-  facts: ['users-find-by-subjects', 'facts-first-pages-promoted', 'facts-find-contributed'],
+  messages: ['users-find-by-subject', 'conversations-find-heads-by-session', 'messages-pages'],
+  facts: ['users-find-by-subject', 'facts-first-page-promoted', 'facts-find-contributed-by-one'],
 }
 const READS =
   /^(users|analyses|insights|tracking|plans|interviews?|enhanced|conversations|messages|facts|memory|preferences)-/
@@ -69,15 +69,18 @@ beforeEach(() => {
   sent = []
   held = undefined
   arrived = 0
-  const { query } = pg.Pool.prototype
-  vi.spyOn(pg.Pool.prototype, 'query').mockImplementation(async function (this: pg.Pool, ...args: unknown[]) {
-    const name = (args[0] as { name?: string }).name ?? ''
+  const { runPrepared } = CancellablePool.prototype
+  vi.spyOn(CancellablePool.prototype, 'runPrepared').mockImplementation(async function (
+    this: CancellablePool,
+    ...args: unknown[]
+  ) {
+    const { name } = args[0] as { name: string }
     // Jobs, leases and the outbox go on meanwhile.
     if (READS.test(name) && !BACKGROUND.has(name)) {
       sent.push(name)
       await held?.promise
     }
-    return Reflect.apply(query, this, args)
+    return Reflect.apply(runPrepared, this, args)
   } as never)
   const { emit } = Server.prototype
   vi.spyOn(Server.prototype, 'emit').mockImplementation(function (this: Server, ...args: unknown[]) {
