@@ -30,7 +30,7 @@ function createLoader<Key, Value>(
   batcher: Batcher<Key, Value>,
   tracing: Tracing | undefined,
 ): DataLoader<Key, Value, string> {
-  const load = (keys: readonly Key[]) => Promise.all(keys.map(key => batcher.load(key)))
+  const load = (keys: readonly Key[]) => batcher.loadMany(keys)
   return new DataLoader(
     tracing
       ? keys => tracing.span(`load ${name}`, { attributes: { 'loader.keys': keys.length } }, () => load(keys))

@@ -23,11 +23,19 @@ export class BatcherFullError extends Error {
   override readonly name = 'BatcherFullError'
 }
 
+/** A caller's keys, which may go out with several batches. */
+interface Group<Value> {
+  readonly values: Value[]
+  missing: number
+  readonly resolve: (values: Value[]) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** A key, and the places in the groups of those who want it. */
 interface Waiting<Key, Value> {
   readonly key: Key
-  readonly answer: Promise<Value>
-  readonly resolve: (value: Value) => void
-  readonly reject: (error: unknown) => void
+  readonly groups: Group<Value>[]
+  readonly places: number[]
   readonly carried: (<T>(work: () => T) => T) | undefined
 }
 
@@ -53,24 +61,48 @@ export class Batcher<Key, Value> {
     return this.#options.identify(key)
   }
 
-  load(key: Key): Promise<Value> {
-    const id = this.#options.identify(key)
-    const known = this.#gathering.get(id)
-    if (known) return known.answer
-    if (this.#gathering.size >= MAX_WAITING)
+  async load(key: Key): Promise<Value> {
+    const [value] = await this.loadMany([key])
+    return value as Value
+  }
+
+  /** One promise for all of them: a page asks for twenty, and so do a hundred others at the same time. */
+  loadMany(keys: readonly Key[]): Promise<Value[]> {
+    if (keys.length === 0) return Promise.resolve([])
+    if (this.#isFullFor(keys))
       return Promise.reject(new BatcherFullError('too many reads wait for the database'))
-    const { promise, resolve, reject } = Promise.withResolvers<Value>()
-    this.#gathering.set(id, { key, answer: promise, resolve, reject, carried: this.#options.carry?.() })
-    if (!this.#leaving && this.#underWay < MAX_UNDER_WAY) {
-      this.#leaving = true
-      const leave = () => {
-        this.#leaving = false
-        this.#send()
-      }
-      if (this.#underWay === 0) process.nextTick(leave)
-      else setImmediate(leave)
+    const { promise, resolve, reject } = Promise.withResolvers<Value[]>()
+    const group: Group<Value> = { values: new Array(keys.length), missing: keys.length, resolve, reject }
+    const carried = this.#options.carry?.()
+    for (let place = 0; place < keys.length; place++) {
+      const key = keys[place] as Key
+      const id = this.#options.identify(key)
+      const known = this.#gathering.get(id)
+      if (known) {
+        known.groups.push(group)
+        known.places.push(place)
+      } else this.#gathering.set(id, { key, groups: [group], places: [place], carried })
     }
+    this.#leave()
     return promise
+  }
+
+  /** Who asks for what is waited for anyway costs nothing. */
+  #isFullFor(keys: readonly Key[]): boolean {
+    if (this.#gathering.size + keys.length <= MAX_WAITING) return false
+    const others = keys.filter(key => !this.#gathering.has(this.#options.identify(key)))
+    return others.length > 0 && this.#gathering.size + others.length > MAX_WAITING
+  }
+
+  #leave(): void {
+    if (this.#leaving || this.#underWay >= MAX_UNDER_WAY) return
+    this.#leaving = true
+    const leave = () => {
+      this.#leaving = false
+      this.#send()
+    }
+    if (this.#underWay === 0) process.nextTick(leave)
+    else setImmediate(leave)
   }
 
   #send(): void {
@@ -94,13 +126,19 @@ export class Batcher<Key, Value> {
       if (values.length !== batch.length)
         throw new Error('a batch has another number of answers than of keys')
       // Theirs before the next batch's: what has been read is not held up by what has not.
-      batch.forEach(({ resolve }, index) => {
-        resolve(values[index] as Value)
-      })
+      for (const [index, { groups, places }] of batch.entries()) give(values[index] as Value, groups, places)
     } catch (error) {
-      for (const { reject } of batch) reject(error)
+      for (const { groups } of batch) for (const { reject } of groups) reject(error)
     }
     this.#underWay--
     this.#send()
+  }
+}
+
+function give<Value>(value: Value, groups: readonly Group<Value>[], places: readonly number[]): void {
+  for (let i = 0; i < groups.length; i++) {
+    const group = groups[i] as Group<Value>
+    group.values[places[i] as number] = value
+    if (--group.missing === 0) group.resolve(group.values)
   }
 }

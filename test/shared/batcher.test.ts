@@ -91,6 +91,40 @@ test('a batch takes no more keys than it may, and the rest does not wait for som
   expect(await answers).toEqual(['a', 'b', 'c', 'd', 'e'])
 })
 
+test('many keys are answered together, in the order of the keys, whoever else wants them and however many batches they take', async () => {
+  const { batcher, sent, keys } = scene(2)
+  const one = batcher.loadMany(['a', 'b', 'c', 'a'])
+  const other = batcher.loadMany(['c', 'b', 'd'])
+  expect(await batcher.loadMany([])).toEqual([])
+  await turn()
+  expect(keys()).toEqual([
+    ['a', 'b'],
+    ['c', 'd'],
+  ])
+  sent[1]?.answer(key => `${key} read`)
+  await turn()
+  sent[0]?.answer(key => `${key} read`)
+  expect(await one).toEqual(['a read', 'b read', 'c read', 'a read'])
+  expect(await other).toEqual(['c read', 'b read', 'd read'])
+})
+
+test('one of several batches that fails fails for those alone who want of it', async () => {
+  const { batcher, sent } = scene(1)
+  const ends = Promise.allSettled([
+    batcher.loadMany(['a', 'b']),
+    batcher.loadMany(['b']),
+    batcher.loadMany(['a']),
+  ])
+  await turn()
+  sent[0]?.answer()
+  sent[1]?.fail(new Error('gone'))
+  expect((await ends).map(end => (end.status === 'rejected' ? end.reason.message : end.value))).toEqual([
+    'gone',
+    'gone',
+    ['a'],
+  ])
+})
+
 test('a batch that fails fails for all in it, for nobody else, and is not remembered', async () => {
   const { batcher, sent } = scene()
   const failing = Promise.allSettled([batcher.load('a'), batcher.load('b')])
