@@ -22,6 +22,8 @@ interface Session {
   readonly connection: Connection
 }
 
+const OUTDATED = new Set<string>([SQLSTATE.cachedPlanChanged, SQLSTATE.unknownStatement])
+
 type Callback = (error: unknown, result?: unknown) => void
 
 /**
@@ -29,8 +31,10 @@ type Callback = (error: unknown, result?: unknown) => void
  * the statement settles only once that has happened: a request to cancel that came later would meet another one's statement.
  */
 export class CancellableClient extends pg.Client {
-  /** When what it has been sent last is given up, as `performance.now` counts; while an answer is waited for. */
+  /** When the answer that is waited for is given up, as `performance.now` counts. */
   #givenUpAtMs = Number.POSITIVE_INFINITY
+  #underWay = 0
+  #outdated = false
   readonly #answerTimeoutMs: number
 
   constructor(config: pg.ClientConfig & { answerTimeoutMs?: number }) {
@@ -71,6 +75,11 @@ export class CancellableClient extends pg.Client {
     return scope && !session.pipeline ? cancellable(session, scope, text, send) : send()
   }
 
+  /** Its statements were prepared for tables that have changed, or are not there any more: nobody else may be given it. */
+  get outdated(): boolean {
+    return this.#outdated
+  }
+
   /** Ends the connection, and with it the statement, where an answer does not come: over one that has gone silent it never would. */
   giveUpIfLate(nowMs: number): void {
     if (nowMs > this.#givenUpAtMs) (this as unknown as Session).connection.stream.destroy()
@@ -85,14 +94,23 @@ export class CancellableClient extends pg.Client {
   }
 
   #answered<Result>(send: (callback: (error: unknown, result: Result) => void) => void): Promise<Result> {
-    this.#givenUpAtMs = performance.now() + this.#answerTimeoutMs
+    this.#underWay++
+    this.#waitFromNow()
     return new Promise((resolve, reject) => {
       send((error, result) => {
-        this.#givenUpAtMs = Number.POSITIVE_INFINITY
-        if (error) reject(error)
-        else resolve(result)
+        this.#underWay--
+        this.#waitFromNow()
+        if (error) {
+          this.#outdated ||= OUTDATED.has(sqlState(error) ?? '')
+          reject(error)
+        } else resolve(result)
       })
     })
+  }
+
+  #waitFromNow(): void {
+    this.#givenUpAtMs =
+      this.#underWay > 0 ? performance.now() + this.#answerTimeoutMs : Number.POSITIVE_INFINITY
   }
 
   #pass(...args: unknown[]): unknown {
@@ -163,6 +181,10 @@ export class CancellablePool extends pg.Pool {
     super({ ...config, answerTimeoutMs, Client: CancellableClient } as unknown as pg.PoolConfig)
     const ours = (connection: unknown) => connection as CancellableClient
     this.on('connect', connection => this.#connections.add(ours(connection)))
+    // Before the pool looks whether it can be lent again.
+    this.on('release', (_error, connection) => {
+      if (ours(connection).outdated) void ours(connection).end()
+    })
     this.on('remove', connection => this.#connections.delete(ours(connection)))
     // One timer for all of them: one for each statement costs more than all else that is done for it here.
     this.#lateCheck = setInterval(() => {
@@ -171,7 +193,9 @@ export class CancellablePool extends pg.Pool {
     }, LATE_CHECK_MS).unref()
   }
 
-  override query(...[config, values]: unknown[]): never {
+  override query(...[config, values, callback]: unknown[]): never {
+    if (typeof values === 'function' || callback !== undefined)
+      throw new TypeError('this pool answers by promises alone: give no callback')
     return this.#lend(connection => connection.query(config, values) as Promise<unknown>) as never
   }
 
@@ -197,8 +221,11 @@ export class CancellablePool extends pg.Pool {
     }
   }
 
-  override end(...args: never[]): never {
-    clearInterval(this.#lateCheck)
-    return (super.end as (...args: never[]) => never)(...args)
+  override end(...args: unknown[]): never {
+    const ended = (super.end as (...args: unknown[]) => Promise<void> | undefined)(...args)
+    // What is under way still may never be answered.
+    const stop = () => clearInterval(this.#lateCheck)
+    ended?.then(stop, stop)
+    return ended as never
   }
 }

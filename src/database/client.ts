@@ -98,7 +98,7 @@ export function createDatabaseClient(options: DatabaseOptions): DatabaseClient {
     pool,
     prisma,
     query<Row>(statement: Statement, values: readonly Value[] = []) {
-      return tracedStatement(options.tracing, statement, () =>
+      return tracedStatement(options.tracing, statement, async () =>
         pool.runPrepared<Row>(statement, values.map(toText), types as unknown as ColumnTypes),
       )
     },

@@ -11,6 +11,9 @@ export const SQLSTATE = {
   cannotConnectNow: '57P03',
   tooManyConnections: '53300',
   insufficientPrivilege: '42501',
+  /** feature_not_supported: "cached plan must not change result type" */
+  cachedPlanChanged: '0A000',
+  unknownStatement: '26000',
 } as const
 
 const RETRYABLE_STATES = new Set<string>([SQLSTATE.serializationFailure, SQLSTATE.deadlockDetected])

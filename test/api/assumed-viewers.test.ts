@@ -1,9 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { CancellablePool } from '../../src/database/cancellable-client.ts'
 import { FakeGenerator } from '../support/fake-generator.ts'
 import { post, requestAnalysis } from '../support/graphql-client.ts'
 import { holdLock } from '../support/process-locks.ts'
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
 import { startTestGateway, type TestGateway, tokenOf } from '../support/test-gateway.ts'
+import { until } from '../support/until.ts'
 
 let database: TestDatabase
 let gateway: TestGateway
@@ -94,4 +96,94 @@ test('an analysis of a user who is gone is shown to nobody who comes with their 
   await database.query(`UPDATE users SET subject = 'node before' WHERE subject = 'node'`)
 
   expect((await node()).data?.node).toBeNull()
+})
+
+test('several queries at once, of a token that comes to somebody else now, are answered of them alone', async () => {
+  const token = await tokenOf('parallel')
+  await requestAnalysis(gateway.url, token)
+  const first = (n: number) =>
+    post<Seen>(gateway.url, {
+      query: `{ viewer { id analyses(first: ${n}) { nodes { id summary } } } }`,
+      token,
+    })
+  const before = (await first(9)).data?.viewer
+  await database.query(`UPDATE users SET subject = 'parallel before' WHERE subject = 'parallel'`)
+  const [now] = await database.query<{ id: string }>(
+    `INSERT INTO users (issuer, subject, email) VALUES ('', 'parallel', 'parallel@example.com') RETURNING id`,
+  )
+
+  const answers = await Promise.all([1, 2, 3, 4].map(first))
+
+  expect(before?.analyses.nodes).toHaveLength(1)
+  const id = Buffer.from(`User:${now?.id}`).toString('base64url')
+  expect(answers.map(({ data }) => data?.viewer)).toEqual(
+    answers.map(() => ({ id, analyses: { nodes: [] } })),
+  )
+})
+
+test('who is brought up to date by being looked up is not answered by what was read before', async () => {
+  const [one, other] = await Promise.all([
+    tokenOf('two', { email: 'one@example.com' }),
+    tokenOf('two', { email: 'other@example.com' }),
+  ])
+  const { id } = (await see(one)).data?.viewer ?? {}
+  const query = `{ viewer { email } node(id: "${id}") { ... on User { email } } }`
+  for (let time = 0; time < 3; time++)
+    for (const [token, email] of [
+      [one, 'one@example.com'],
+      [other, 'other@example.com'],
+    ] as const)
+      expect((await post(gateway.url, { query, token })).data).toEqual({ viewer: { email }, node: { email } })
+})
+
+test('a session that has ended reads nothing more: what began is cancelled, and nothing begins again', async () => {
+  const [user] = await database.query<{ id: string; subject: string }>(
+    `INSERT INTO users (issuer, subject, email) VALUES ('urn:tributary:sign-in', 'in session', 's@example.com') RETURNING id, subject`,
+  )
+  const [session] = await database.query<{ id: string }>(
+    `INSERT INTO sessions (user_id, expires_at) VALUES ($1, now() + interval '1 hour') RETURNING id`,
+    [user?.id],
+  )
+  const token = await tokenOf('in session', {
+    iss: 'urn:tributary:sign-in',
+    email: 's@example.com',
+    sid: session?.id,
+  })
+  const search = () =>
+    post(gateway.url, { query: '{ searchCollection(collection: "c", query: "water") { text } }', token })
+  expect((await search()).status).toBe(200)
+  await database.query('DELETE FROM sessions WHERE id = $1', [session?.id])
+  const held = await holdLock(database.url, 'LOCK TABLE documents, collections IN ACCESS EXCLUSIVE MODE')
+  const waiting = async () => {
+    const [row] = await database.query<{ count: number }>(
+      `SELECT count(*)::int AS count FROM pg_stat_activity
+       WHERE application_name = 'tributary' AND datname = current_database() AND wait_event_type = 'Lock'`,
+    )
+    return row?.count
+  }
+
+  expect((await search()).status).toBe(401)
+  await until(async () => (await waiting()) === 0, { what: 'the search to be cancelled' })
+  const sent = vi.spyOn(CancellablePool.prototype, 'runPrepared')
+  onTestFinished(() => sent.mockRestore())
+  expect((await search()).status).toBe(401)
+  expect(
+    sent.mock.calls.map(([{ name }]) => name).filter(name => /^(sessions|collections|documents)-/.test(name)),
+  ).toEqual(['sessions-find-users'])
+  await held.release()
+})
+
+test('a probe that asks for nothing of anybody takes nothing of what is known', async () => {
+  const token = await tokenOf('probed')
+  await see(token)
+  await post(gateway.url, { query: '{ __typename }', token })
+  const [users, analyses] = await Promise.all([
+    holdLock(database.url, 'LOCK TABLE users IN ACCESS EXCLUSIVE MODE'),
+    holdLock(database.url, 'LOCK TABLE analyses IN ACCESS EXCLUSIVE MODE'),
+  ])
+  const answer = see(token)
+  await Promise.all([users.waitedFor(), analyses.waitedFor()])
+  await analyses.release()
+  await users.release()
+  expect((await answer).errors).toBeUndefined()
 })

@@ -3,6 +3,7 @@ import { CancellablePool } from '../../src/database/cancellable-client.ts'
 import { isDatabaseAway } from '../../src/database/postgres-errors.ts'
 import { startRoad } from '../support/process-road.ts'
 import { createTestDatabase } from '../support/test-database.ts'
+import { until } from '../support/until.ts'
 
 async function openPool({ answerTimeoutMs }: { answerTimeoutMs: number }) {
   const database = await createTestDatabase()
@@ -10,7 +11,7 @@ async function openPool({ answerTimeoutMs }: { answerTimeoutMs: number }) {
   const road = await startRoad(database.url)
   const pool = new CancellablePool({ connectionString: road.url, max: 1, answerTimeoutMs })
   pool.on('connect', connection => connection.on('error', () => {}))
-  onTestFinished(() => pool.end() as unknown as Promise<void>)
+  onTestFinished(() => (pool.ending ? undefined : (pool.end() as unknown as Promise<void>)))
   const ask = (text: string) => pool.query({ text }) as unknown as Promise<{ rows: unknown[] }>
   return { road, pool, ask }
 }
@@ -33,6 +34,8 @@ test('nothing is given up while its answer may still come, nor a connection that
   const [backend] = (await ask('SELECT pg_backend_pid() AS pid')).rows
   // Longer than the timeout in all, and none of them by itself.
   for (const text of ['SELECT pg_sleep(1)', 'SELECT pg_sleep(1)']) await ask(text)
+  // So long that the connection would have been looked at, and found late.
+  await new Promise(resolve => setTimeout(resolve, 2700))
 
   expect((await ask('SELECT pg_backend_pid() AS pid')).rows).toEqual([backend])
   expect(pool.totalCount).toBe(1)
@@ -45,4 +48,21 @@ test('a statement that fails tells its error, and leaves no connection behind', 
 
   expect((await ask('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
   expect(pool.idleCount).toBe(1)
+})
+
+test('a pool that is closed over a connection that has gone silent ends what is under way, and itself', async () => {
+  const { road, pool, ask } = await openPool({ answerTimeoutMs: 300 })
+  await ask('SELECT 1')
+  road.silence()
+  const asked = ask('SELECT 2').catch((reason: unknown) => reason)
+  await until(() => pool.idleCount === 0, { what: 'the statement to be under way' })
+
+  await pool.end()
+
+  expect(isDatabaseAway(await asked)).toBe(true)
+})
+
+test('a callback is refused rather than never called', async () => {
+  const { pool } = await openPool({ answerTimeoutMs: 5000 })
+  expect(() => pool.query('SELECT 1', () => {})).toThrow('give no callback')
 })

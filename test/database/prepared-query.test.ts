@@ -144,6 +144,22 @@ test('statements of a transaction are prepared once on its connection, as those 
   expect(await own.query(names)).toEqual([{ name: 'prepared-names' }, { name: 'prepared-one' }])
 })
 
+test('a transaction whose statement was prepared for other columns fails once', async () => {
+  const own = await opened()
+  const transaction = createRunTransaction(own, { logger, metrics })
+  await database.query('CREATE TABLE retyped (a int)')
+  await database.query('INSERT INTO retyped VALUES (1)')
+  const read = { name: 'retyped', text: 'SELECT a FROM retyped' }
+  const inTransaction = () => transaction('test', tx => tx.query(read))
+  for (let time = 0; time < 2; time++) expect(await inTransaction()).toEqual([{ a: 1 }])
+  await database.query('ALTER TABLE retyped ALTER COLUMN a TYPE text')
+
+  await expect(inTransaction()).rejects.toThrow('cached plan must not change result type')
+
+  expect(await inTransaction()).toEqual([{ a: '1' }])
+  expect(own.pool.totalCount).toBe(1)
+})
+
 test('rows that nobody has any more are gone with the next collection of young objects', async () => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as (what?: { type: 'minor' }) => void

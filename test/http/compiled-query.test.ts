@@ -145,6 +145,7 @@ const QUERIES: [string, Record<string, unknown>?][] = [
   [
     '{ __schema { queryType { name fields { name args { name defaultValue } } } } __type(name: "User") { kind fields(includeDeprecated: true) { name } } }',
   ],
+  ['{ __schema { types { name } } viewer { id } }'],
   [`{ viewer { conversation(sessionId: "a\\"b'\`${OPEN}1+1}\\\\ \\u2028 \\n */ // ") { sessionId } } }`],
   [`{ viewer { conversation(sessionId: """a " b ' \`${OPEN}process.exit(1)}\` \\ """) { sessionId } } }`],
   [

@@ -33,6 +33,15 @@ test('a lone read goes out at the end of the turn in which it came', async () =>
   expect(await answer).toBe('a')
 })
 
+test('one that nobody shares goes out before anything else happens, with what the same piece of work asks for', async () => {
+  const { batcher, keys } = scene()
+  void batcher.load('a')
+  await null
+  void batcher.load('b')
+  await new Promise<void>(resolve => process.nextTick(resolve))
+  expect(keys()).toEqual([['a', 'b']])
+})
+
 test('what is asked for in one turn goes out together, each key once', async () => {
   const { batcher, sent, keys, sizes } = scene()
   const answers = Promise.all(['a', 'b', 'a'].map(key => batcher.load(key)))

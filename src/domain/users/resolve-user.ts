@@ -10,6 +10,8 @@ export type Role = 'ADMIN' | 'SERVICE'
 export interface Viewer {
   user: UserRow
   roles: readonly Role[]
+  /** The look-up itself has made them, or brought their address up to date. */
+  changed?: boolean
 }
 
 /** What a valid token says about its bearer. */
@@ -58,7 +60,7 @@ export function createResolveUser({ db, metrics }: { db: Queryable; metrics: Met
       return user ? { user, roles } : undefined
     }
     const known = await bySubject.load({ issuer, subject })
-    const user = known?.email === email ? known : await ensureUser(db, issuer, subject, email)
-    return { user, roles }
+    if (known?.email === email) return { user: known, roles }
+    return { user: await ensureUser(db, issuer, subject, email), roles, changed: true }
   }
 }

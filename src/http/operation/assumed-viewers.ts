@@ -8,25 +8,29 @@ import type { Principal, Viewer } from '../../domain/users/resolve-user.ts'
 export class AssumedViewers {
   readonly #viewers = new WeakMap<Principal, Viewer>()
 
-  of(principal: Principal | undefined): Viewer | undefined {
-    return principal && this.#viewers.get(principal)
+  of(principal: Principal): Viewer | undefined {
+    return this.#viewers.get(principal)
   }
 
-  /** To be called with what a look-up has come to. @returns whether that is what was assumed, to the last column */
-  confirm(principal: Principal, found: Viewer | null): boolean {
-    const assumed = this.#viewers.get(principal)
+  /** What a look-up has come to; null where it is nobody. */
+  remember(principal: Principal, found: Viewer | null): void {
     if (found) this.#viewers.set(principal, found)
     else this.#viewers.delete(principal)
-    return assumed !== undefined && found !== null && isSame(assumed, found)
   }
 }
 
-/** The roles are the principal's, and so the same. */
-function isSame({ user: one }: Viewer, { user: other }: Viewer): boolean {
+/**
+ * Whether the look-up comes to whom a query was executed for, to the last column, and has not changed them itself. The one that was
+ * assumed when it began: by the time of the look-up's end others of the principal's may have come to somebody else. The roles are
+ * the principal's, and so the same.
+ */
+export function isConfirmed({ user: assumed }: Viewer, found: Viewer | null): boolean {
+  if (!found || found.changed) return false
+  const { user } = found
   return (
-    one.id === other.id &&
-    one.email === other.email &&
-    one.emailVerified === other.emailVerified &&
-    one.createdAt.getTime() === other.createdAt.getTime()
+    assumed.id === user.id &&
+    assumed.email === user.email &&
+    assumed.emailVerified === user.emailVerified &&
+    assumed.createdAt.getTime() === user.createdAt.getTime()
   )
 }

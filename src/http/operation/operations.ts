@@ -5,7 +5,7 @@ import { inSpan } from '../../shared/tracing.ts'
 import { shareBody } from '../http-answer.ts'
 import { maskError } from '../mask-error.ts'
 import type { VerifiedToken, VerifyToken } from '../token.ts'
-import { AssumedViewers } from './assumed-viewers.ts'
+import { AssumedViewers, isConfirmed } from './assumed-viewers.ts'
 import { type Caller, identify, verifyAuthorization } from './authenticate.ts'
 import { CompiledQueries } from './compiled-query.ts'
 import { Documents, type KnownOperation, withoutSuggestion } from './documents.ts'
@@ -175,15 +175,36 @@ export function createRunOperation(options: OperationOptions): RunOperation {
   async function execute(admitted: Admitted, scope: OperationScope): Promise<ExecutionResult> {
     const { operation, verified } = admitted
     const looking = identify(services, verified, operation)
-    if (operation.type !== 'query' || !verified) return executeFor(admitted, await looking, scope)
+    // A query changes nothing: it may begin before it is known who asks. Others wait, and what asks for nobody is not told who they are.
+    if (operation.type !== 'query' || operation.ofSchemaAlone || !verified)
+      return executeFor(admitted, await looking, scope)
     const { principal, expiresAt: tokenExpiresAt } = verified
     const viewer = viewers.of(principal)
-    // Nothing of it is told to anybody before it is known who asks; a query changes nothing.
-    const meanwhile = viewer && executeFor(admitted, { principal, viewer, tokenExpiresAt }, scope)
-    meanwhile?.catch(() => {})
-    const caller = await looking
-    const confirmed = viewers.confirm(principal, caller.viewer)
-    return meanwhile && confirmed ? meanwhile : executeFor(admitted, caller, scope)
+    const ahead = viewer && begin(admitted, { principal, viewer, tokenExpiresAt }, scope)
+    try {
+      const caller = await looking
+      viewers.remember(principal, caller.viewer)
+      if (ahead && isConfirmed(viewer, caller.viewer)) return await ahead.result
+      ahead?.drop()
+      return await executeFor(admitted, caller, scope)
+    } catch (error) {
+      ahead?.drop()
+      // Of a session that has ended, or of a read: nothing is assumed again after either.
+      viewers.remember(principal, null)
+      throw error
+    } finally {
+      ahead?.forget()
+    }
+  }
+
+  /** Ends with the operation, or when it is dropped. */
+  function begin(admitted: Admitted, caller: Caller, scope: OperationScope) {
+    const own = new OperationScope()
+    const forget = scope.onEnd(() => own.endWith(scope.end?.reason))
+    const result = executeFor(admitted, caller, own)
+    result.catch(() => {})
+    const drop = () => own.endWith(new DOMException('it was executed for somebody else', 'AbortError'))
+    return { result, drop, forget }
   }
 
   async function executeFor(
