@@ -280,7 +280,7 @@ test("the embedded database is the primary's, and what is made up at the first s
     DATA_DIR: await makeTemporaryFolder(),
   })
   await gateway.ready()
-  const printed = () => /development token: ([\w.-]+)\s/.exec(gateway.output)?.[1]
+  const printed = () => /development token: ([\w.-]+)["\s]/.exec(gateway.output)?.[1]
   await until(() => printed() !== undefined, { what: 'the token to be printed' })
   const token = printed()
   for (let turn = 0; turn < 4; turn++) {
