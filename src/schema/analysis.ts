@@ -50,7 +50,7 @@ builder.node(Analysis, {
     summary: t.exposeString('summary'),
     result: t.field({
       type: 'JSON',
-      resolve: ({ id, result }, _args, context) => result ?? resultOf(id, context),
+      resolve: ({ id, result }, _args, context) => (result === undefined ? resultOf(id, context) : result),
     }),
     insights: t.field({
       type: [Insight],

@@ -91,7 +91,7 @@ export class Batcher<Key, Value> {
   #isFullFor(keys: readonly Key[]): boolean {
     if (this.#gathering.size + keys.length <= MAX_WAITING) return false
     const others = keys.filter(key => !this.#gathering.has(this.#options.identify(key)))
-    return others.length > 0 && this.#gathering.size + others.length > MAX_WAITING
+    return this.#gathering.size + others.length > MAX_WAITING
   }
 
   #leave(): void {
